@@ -1,0 +1,177 @@
+#pragma once
+/*
+ * The database as the sidecar's loop sees it: ask by calling, hear by callback, never block.
+ *
+ * Connections: one for the lease row with a pre-connected spare on the next endpoint, one for bookkeeping
+ * (members, requests, events), and, only while needed, one to the controller's own endpoint. Endpoints are in
+ * order of preference. After an error, an UNKNOWN or a cancel, the next lease statement goes to the next
+ * endpoint at once; no statement is ever repeated here. While things are quiet it goes back to a preferred
+ * endpoint that answers again.
+ *
+ * It decides nothing about the lease and never logs. The caller's core has one lease statement under way at a
+ * time (client_read, client_write: -EBUSY otherwise), and owns its time limit: it calls client_cancel().
+ * Bookkeeping is queued (-ENOBUFS when full) and limited here, by client_tick().
+ *
+ * Exactly one callback for every accepted call, always from client_dispatch() or client_tick(), never from
+ * the call itself; none any more for an id that was cancelled. A callback may call any function here but
+ * client_free().
+ *
+ * Thread: the loop's. Texts are bounded and sanitised.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/lease.h"
+#include "db/access.h"
+#include "db/rows.h"
+
+#define CLIENT_ENDPOINTS_MAX 16
+#define CLIENT_QUEUE_MAX     64
+#define CLIENT_REQUESTS_MAX  16
+#define CLIENT_TEXT_MAX      255
+
+struct client_config {
+    char lease[LEASE_NAME_MAX + 1];
+    char member[LEASE_NAME_MAX + 1];
+    struct lease_nonce incarnation; /* of this start of the sidecar */
+    struct access_endpoint endpoints[CLIENT_ENDPOINTS_MAX];
+    size_t endpoint_count; /* at least 1 */
+    size_t controller;     /* index of the endpoint that the controller uses */
+    char user[ACCESS_USER_MAX + 1];
+    char password[ACCESS_PASSWORD_MAX + 1];
+    uint64_t
+        silence_ns; /* 0.4 * ttl: limit of a connect and of bookkeeping; second line for lease statements */
+};
+
+enum client_kind {
+    CLIENT_READ,
+    CLIENT_WRITE,
+    CLIENT_HEARTBEAT,
+    CLIENT_MEMBERS,
+    CLIENT_REQUESTS,
+    CLIENT_CLAIM,
+    CLIENT_FINISH,
+    CLIENT_EVENT,
+};
+
+struct client_answer {
+    enum client_kind kind;
+    uint32_t id; /* of a read or write: the caller's; else 0 */
+    /*
+     * read: ROW, NO_ROW, REFUSED. write: ROW, MISMATCH, REFUSED, UNKNOWN.
+     * heartbeat: ROW; MISMATCH: another incarnation has our name. claim: ROW: ours; MISMATCH: somebody was
+     * quicker.
+     */
+    enum lease_answer answer;
+    bool non_primary;
+    unsigned error;   /* server, connector or WORKER_ERROR_*; 0: none */
+    const char *text; /* of the error; "" */
+    const char *endpoint;
+    uint64_t instance; /* 0: none answered */
+    uint64_t instance_up_ns;
+    struct lease_row row;               /* of a read that answered ROW */
+    uint64_t request;                   /* of a claim or finish: its id */
+    const struct lease_member *members; /* during the callback only */
+    size_t member_count;
+    const struct rows_request *requests; /* unclaimed ones, oldest first; during the callback only */
+    size_t request_count;
+};
+
+typedef void (*client_callback)(const struct client_answer *answer, void *userdata);
+
+struct client_heartbeat {
+    uint64_t heartbeat; /* +1 each time */
+    uint64_t epoch_seen;
+    uint32_t priority;
+    uint16_t port;
+    uint16_t http_port;
+    bool take_over;      /* true: overwrite the row even if another incarnation wrote it (R10) */
+    const char *address; /* NULL in any text: "" */
+    const char *role;
+    const char *why_not;
+    const char *version;
+    const char *sidecar;
+    const char *digest;
+};
+
+struct client_event {
+    uint64_t epoch;
+    const char *what; /* short word: "acquired", "released", "fenced" ... */
+    const char *reason;
+};
+
+enum client_connection_role {
+    CLIENT_LEASE,
+    CLIENT_SPARE,
+    CLIENT_BOOK,
+    CLIENT_CONTROLLER,
+    CLIENT_CONNECTIONS
+};
+
+/* For status and metrics. */
+struct client_status {
+    struct {
+        bool open; /* there is such a connection, or one is being made */
+        bool connected;
+        bool busy;
+        size_t endpoint; /* index */
+        uint64_t instance;
+        char version[64];
+        char node_name[64];
+    } connections[CLIENT_CONNECTIONS];
+    size_t endpoint_count;
+    struct {
+        char text[ACCESS_ENDPOINT_MAX + 1];
+        uint64_t failures; /* since the start */
+        unsigned error;    /* the last one; 0: it answered last time */
+        char error_text[CLIENT_TEXT_MAX + 1];
+    } endpoints[CLIENT_ENDPOINTS_MAX];
+    uint64_t statements; /* sent since the start, bookkeeping included */
+    uint64_t switches;   /* times the lease connection moved */
+    uint64_t dropped;    /* bookkeeping that found no room, or timed out */
+    size_t queued;
+};
+
+struct client;
+
+/* 0 or -errno. Starts connecting in the background. */
+int client_new(const struct client_config *config, client_callback callback, void *userdata,
+               struct client **ret_client);
+
+/* Never blocks: threads that are stuck are left to end by themselves. Returns NULL. */
+struct client *client_free(struct client *client);
+static inline void client_freep(struct client **client)
+{
+    *client = client_free(*client);
+}
+
+/* One descriptor for poll (readable); then call client_dispatch(). */
+int client_fd(const struct client *client);
+int client_dispatch(struct client *client);
+
+/* About once a second, with any monotone clock: limits of bookkeeping, reconnects, way back to a preferred
+ * endpoint. */
+int client_tick(struct client *client, uint64_t now_ns);
+
+/* The lease row. 0, -EBUSY, -EINVAL. */
+int client_read(struct client *client, uint32_t id, bool causal, bool controller_endpoint);
+int client_write(struct client *client, uint32_t id, enum lease_write kind,
+                 const struct lease_version *expected, const struct lease_row *wanted);
+
+/* Gives up on a lease statement: no callback for it, and another connection for the next. Unknown ids do
+ * nothing. */
+void client_cancel(struct client *client, uint32_t id);
+
+/* Bookkeeping. 0, -ENOBUFS, -EINVAL. */
+int client_heartbeat(struct client *client, const struct client_heartbeat *heartbeat);
+int client_members(struct client *client);
+int client_requests(struct client *client);
+int client_claim(struct client *client, uint64_t request); /* before acting on it */
+int client_finish(struct client *client, uint64_t request, const char *outcome);
+int client_event(struct client *client, const struct client_event *event);
+
+/* true: no bookkeeping is queued or under way (to end politely). */
+bool client_idle(const struct client *client);
+
+void client_status(const struct client *client, struct client_status *ret_status);

@@ -1,0 +1,52 @@
+#pragma once
+/*
+ * Rows of the schema as C values, and back. What comes from the database is untrusted: a row is either in
+ * bounds in every column or malformed as a whole. Pure. Thread: any.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/lease.h"
+#include "db/table.h"
+
+#define ROWS_ADDRESS_MAX 255
+#define ROWS_WORD_MAX    63
+#define ROWS_TEXT_MAX    255
+
+/* Names: 1..63 of [A-Za-z0-9._-], not starting with '-' or '.'. */
+bool rows_name_ok(const char *name);
+
+/* What a member publishes about itself. Texts are sanitised when decoded and cut when written. */
+struct rows_member {
+    struct lease_member member; /* drifted: its digest and the holder's are known and differ */
+    char address[ROWS_ADDRESS_MAX + 1];
+    uint16_t port;                   /* the controller's */
+    uint16_t http_port;              /* 0: none */
+    char role[ROWS_WORD_MAX + 1];    /* lease_role_name() */
+    char why_not[ROWS_TEXT_MAX + 1]; /* why it is not the leader; empty for a leader */
+    char version[ROWS_WORD_MAX + 1]; /* of the controller */
+    char sidecar[ROWS_WORD_MAX + 1]; /* of the sidecar */
+    char digest[ROWS_WORD_MAX + 1];  /* of the controller's files; empty: not known */
+    char seen_at[ROWS_WORD_MAX + 1]; /* wall time of the node that wrote it; for people only */
+    uint64_t seen_ms;                /* age by the answering node's wall clock; for people only */
+};
+
+enum rows_action { ROWS_STEP_DOWN, ROWS_SWITCHOVER };
+
+struct rows_request {
+    uint64_t id;
+    enum rows_action action;
+    char target[LEASE_NAME_MAX + 1]; /* of a switchover */
+    uint64_t epoch;                  /* for which it was asked */
+    char who[ROWS_WORD_MAX + 1];
+    char why[ROWS_TEXT_MAX + 1];
+    uint64_t age_ms; /* by the answering node's wall clock */
+};
+
+/* Decoders: true and filled, or false and untouched. Column order is that of the statements in statement.h.
+ */
+bool rows_lease_decode(const struct table *table, size_t row, struct lease_row *ret_row);
+bool rows_member_decode(const struct table *table, size_t row, struct rows_member *ret_member);
+bool rows_request_decode(const struct table *table, size_t row, struct rows_request *ret_request);
+
+const char *rows_state_name(enum lease_row_state state); /* as in the schema */

@@ -1,0 +1,107 @@
+#pragma once
+/*
+ * One database connection in a thread of its own. The connector's calls block; here they may.
+ *
+ * A worker does one operation at a time and decides nothing. Whoever owns it submits, waits for the eventfd,
+ * takes. It connects by itself when an operation needs it, and never again by itself within one: no statement
+ * is ever sent twice. It reads no option file (a ~/.my.cnf must not redirect a lease), never reconnects,
+ * never asks for CLIENT_FOUND_ROWS (a no-op UPDATE would report a row: measured), and sets
+ * wsrep_retry_autocommit to 0.
+ *
+ * Time: the owner's loop owns every deadline. worker_cancel() ends a blocked call at once (measured: 2013 or
+ * 2026); the connector's own time-outs are only the second line. Name resolution cannot be cancelled: for
+ * that there is worker_abandon(), after which the thread frees everything itself when it comes back.
+ *
+ * Thread: all functions from the owner's thread. No function blocks, except worker_free() (joins; cancel
+ * first).
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/access.h"
+#include "db/answer.h"
+#include "db/table.h"
+
+#define WORKER_SQL_MAX     8192
+#define WORKER_TEXT_MAX    255
+#define WORKER_SCHEMA_NONE 0 /* the schema's version could not be read: no schema, or no right to see it */
+
+/* A number that the connector does not use: the schema is there, but this program does not know its version.
+ */
+#define WORKER_ERROR_SCHEMA 65001
+/* ... the answer had not the shape that was asked for. */
+#define WORKER_ERROR_SHAPE 65002
+/* ... the server is no member of a Galera cluster. */
+#define WORKER_ERROR_NOT_GALERA 65003
+
+struct worker_config {
+    struct access_endpoint endpoint;
+    char user[ACCESS_USER_MAX + 1];
+    char password[ACCESS_PASSWORD_MAX + 1];
+    uint32_t connect_timeout_s; /* second line only; at least 1 */
+    uint32_t io_timeout_s;
+    bool lease_rules; /* demand a Galera node and a known schema; false for init and the doctor */
+};
+
+/* What the server said of itself when we connected. */
+struct worker_facts {
+    uint64_t instance; /* identity of this start of the server: hash of its wsrep_gcomm_uuid; 0: not Galera */
+    uint64_t up_ns;    /* a lower bound of how long it had been up, whatever its wall clock did */
+    bool galera;
+    bool primary;
+    uint32_t schema;    /* WORKER_SCHEMA_NONE: none */
+    char version[64];   /* sanitised */
+    char status[32];    /* wsrep_cluster_status, sanitised */
+    char node_name[64]; /* wsrep_node_name, sanitised */
+};
+
+enum worker_kind {
+    WORKER_CONNECT, /* be connected; nothing else */
+    WORKER_READ,
+    WORKER_WRITE,
+    WORKER_CLOSE, /* close the connection; the thread stays */
+};
+
+struct worker_result {
+    uint32_t id;
+    enum worker_kind kind;
+    enum lease_answer answer; /* ROW: done (a read: see @table; a write: changed rows > 0) */
+    bool non_primary;
+    bool connected;                 /* afterwards */
+    unsigned error;                 /* 0: none */
+    char text[WORKER_TEXT_MAX + 1]; /* of the error, sanitised */
+    uint64_t changed;
+    struct worker_facts facts;
+    struct table *table; /* of a read; the taker owns it */
+};
+
+struct worker;
+
+/* 0 or -errno. Starts the thread; connects nothing yet. */
+int worker_new(const struct worker_config *config, struct worker **ret_worker);
+
+/* Cancels, joins, frees. Returns NULL. */
+struct worker *worker_free(struct worker *worker);
+
+/* Hands the worker to its own thread: it is cancelled, and frees itself once its call returns. Returns NULL.
+ */
+struct worker *worker_abandon(struct worker *worker);
+
+/* Readable when there is something to take. */
+int worker_fd(const struct worker *worker);
+
+/* -EBUSY: the last operation was not taken yet. -E2BIG: @sql is longer than WORKER_SQL_MAX. */
+int worker_submit(struct worker *worker, uint32_t id, enum worker_kind kind, bool causal, const char *sql);
+
+/* 1: filled @ret_result; 0: nothing there. */
+int worker_take(struct worker *worker, struct worker_result *ret_result);
+
+/* Ends the call under way. It is answered soon, as UNKNOWN (write) or REFUSED. */
+void worker_cancel(struct worker *worker);
+
+bool worker_busy(const struct worker *worker);
+bool worker_connected(const struct worker *worker); /* as of the last result taken */
+const struct worker_facts *worker_facts(const struct worker *worker);
+const struct worker_config *worker_config(const struct worker *worker);
+
+void worker_result_deinit(struct worker_result *result);
