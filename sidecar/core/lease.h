@@ -2,23 +2,25 @@
 /*
  * The contract of the lease state machine: one member's view of one lease.
  *
- * What it promises: at no instant do two controllers of one lease act, as long as the bounds below hold. What it
- * does not promise: a hypervisor that freezes a whole guest freezes its clocks; a loss of commits that nobody could
- * observe; sidecar and guardian both killed, or a controller that cannot be killed. There only the epoch that the
- * database itself guards protects.
+ * What it promises: at no instant do two controllers of one lease act, as long as the bounds below hold. What
+ * it does not promise: a hypervisor that freezes a whole guest freezes its clocks; a loss of commits that
+ * nobody could observe; sidecar and guardian both killed, or a controller that cannot be killed. There only
+ * the epoch that the database itself guards protects.
  *
  * It is pure: same state and same event give the same commands. It reads no clock, performs no I/O, allocates
  * nothing, holds no pointers and cannot fail: `struct lease` may be copied, hashed and dumped.
  *
  * What the shell owes it:
- *  - every event carries both clocks (R4, "two clocks"): fast_ns (sum of the larger increments of CLOCK_BOOTTIME and
- *    CLOCK_MONOTONIC_RAW; deadlines of a holder) and slow_ns (the smaller; waiting of a challenger), each monotone and
- *    above zero, and 16 fresh random bytes.
- *  - commands are performed in their order. A command whose outcome matters is answered by exactly one event, later.
+ *  - every event carries both clocks (R4, "two clocks"): fast_ns (sum of the larger increments of
+ * CLOCK_BOOTTIME and CLOCK_MONOTONIC_RAW; deadlines of a holder) and slow_ns (the smaller; waiting of a
+ * challenger), each monotone and above zero, and 16 fresh random bytes.
+ *  - commands are performed in their order. A command whose outcome matters is answered by exactly one event,
+ * later.
  *  - LEASE_COMMAND_SAVE with durable=true is answered only after fsync.
- *  - at the time that lease_wake() names, at the latest, it sends an event (LEASE_EVENT_TICK if there is no other).
- *  - the time of a send is the time of the event that produced the WRITE: the shell hands it over at once, so the
- *    clock was read before (R1).
+ *  - at the time that lease_wake() names, at the latest, it sends an event (LEASE_EVENT_TICK if there is no
+ * other).
+ *  - the time of a send is the time of the event that produced the WRITE: the shell hands it over at once, so
+ * the clock was read before (R1).
  *
  * Thread: any one at a time.
  */
@@ -321,7 +323,13 @@ struct lease_op {
     struct lease_row wanted;
 };
 
-enum lease_stop_phase { LEASE_STOP_NONE, LEASE_STOP_DEMOTE, LEASE_STOP_CHECK, LEASE_STOP_FENCE, LEASE_STOP_CONFIRMED };
+enum lease_stop_phase {
+    LEASE_STOP_NONE,
+    LEASE_STOP_DEMOTE,
+    LEASE_STOP_CHECK,
+    LEASE_STOP_FENCE,
+    LEASE_STOP_CONFIRMED
+};
 enum lease_start_phase {
     LEASE_START_CLAIM,  /* the claim (acquire or resume) is being written or settled */
     LEASE_START_RENEW,  /* ours as read, but unconfirmed: a read is no proof of holding */
@@ -329,6 +337,7 @@ enum lease_start_phase {
     LEASE_START_BUMP,   /* a new epoch is needed */
     LEASE_START_SAVE,   /* the epoch is being remembered on disk */
     LEASE_START_VERIFY, /* the epoch must be seen on the controller's node */
+    LEASE_START_READY,  /* it was: promote */
 };
 
 struct lease {
@@ -359,8 +368,9 @@ struct lease {
     uint64_t deadline_ns;                    /* fast; 0: none confirmed */
     uint64_t renewed_fast_ns;                /* when the last renewal was sent */
     uint64_t attempt_fast_ns;                /* no statement before */
-    bool settle;                             /* a causal read must tell what became of our writes */
-    struct lease_nonce left_nonce;           /* given up, stop confirmed: release it if it is still there */
+    bool retry;                    /* the last write was not confirmed: try again, don't wait for R */
+    bool settle;                   /* a causal read must tell what became of our writes */
+    struct lease_nonce left_nonce; /* given up, stop confirmed: release it if it is still there */
 
     /* a claim (acquire or resume) that is not settled: no new nonce is drawn meanwhile (R3) */
     bool claim_open;
@@ -368,15 +378,16 @@ struct lease {
     struct lease_version claim_expected;
     struct lease_nonce claim_nonce;
     uint64_t claim_epoch;
-    uint64_t claim_ttl_ns;
 
-    uint64_t epoch_seen;   /* ours and every member's (R8) */
-    uint64_t epoch_saved;  /* what the disk has */
-    bool regression;       /* lasting alarm */
+    uint64_t epoch_seen;  /* ours and every member's (R8) */
+    uint64_t epoch_saved; /* what the disk has */
+    bool regression;      /* lasting alarm */
     struct lease_op op;
     uint32_t next_id;
-    uint32_t save_id;      /* the durable save that is awaited; 0: none */
-    bool saved_erased;     /* the disk has no deadline: a release may be sent (R7) */
+    uint32_t save_id;    /* the durable save that is awaited; 0: none */
+    bool save_erases;    /* ... and it erases the deadline */
+    uint64_t save_epoch; /* ... and the epoch it remembers */
+    bool saved_erased;   /* the disk has no deadline: a release may be sent (R7) */
 
     enum lease_start_phase start;
     bool boot_resume;           /* BOOT: the state file gave us a nonce */
@@ -393,6 +404,8 @@ struct lease {
     uint32_t hook_id; /* running; 0: none */
     enum lease_hook hook;
     uint64_t hook_until_fast_ns;
+    bool hook_ready; /* it ended; the result waits for decide */
+    enum lease_hook_result hook_result;
     uint64_t check_fast_ns; /* next interval check */
     uint32_t check_failures, restarts_used, promote_failures;
 
@@ -402,7 +415,7 @@ struct lease {
     uint64_t guardian_failed_fast_ns;
 
     uint64_t poll_fast_ns, quick_until_fast_ns;
-    uint64_t backoff_fast_ns; /* do not compete before */
+    uint64_t backoff_fast_ns;  /* do not compete before */
     uint64_t released_fast_ns; /* when we gave the lease away; 0: never */
     struct lease_peer peers[LEASE_MEMBERS_MAX];
     uint32_t peer_count;

@@ -54,8 +54,9 @@ enum lease_timing_problem lease_timing_check(const struct lease_timing *t)
 {
     if (t->ttl_ns < TTL_MIN_NS || t->ttl_ns > TTL_MAX_NS)
         return LEASE_TIMING_TTL_RANGE;
-    if (duration_absurd(t->renew_ns) || duration_absurd(t->demote_budget_ns) || duration_absurd(t->kill_budget_ns) ||
-        duration_absurd(t->margin_ns) || duration_absurd(t->promote_budget_ns) || duration_absurd(t->poll_ns) ||
+    if (duration_absurd(t->renew_ns) || duration_absurd(t->demote_budget_ns) ||
+        duration_absurd(t->kill_budget_ns) || duration_absurd(t->margin_ns) ||
+        duration_absurd(t->promote_budget_ns) || duration_absurd(t->poll_ns) ||
         duration_absurd(t->check_interval_ns) || duration_absurd(t->check_budget_ns))
         return LEASE_TIMING_ZERO;
     if (t->renew_ns > t->ttl_ns / 3)
@@ -80,11 +81,15 @@ const char *lease_timing_problem_text(enum lease_timing_problem problem)
     case LEASE_TIMING_NO_SILENCE:
         return "ttl - (demote_budget + kill_budget + margin) - renew must be at least one renew: otherwise a "
                "single lost renewal stops the controller";
-    case LEASE_TIMING_RENEW_TOO_SLOW: return "renew must be at most ttl/3: otherwise one lost renewal is too many";
-    case LEASE_TIMING_POLL_TOO_SLOW: return "poll must be at most ttl/4: followers would notice a free lease late";
-    case LEASE_TIMING_MARGIN: return "margin must be at least ttl/50: it covers scheduling delay before the deadline";
+    case LEASE_TIMING_RENEW_TOO_SLOW:
+        return "renew must be at most ttl/3: otherwise one lost renewal is too many";
+    case LEASE_TIMING_POLL_TOO_SLOW:
+        return "poll must be at most ttl/4: followers would notice a free lease late";
+    case LEASE_TIMING_MARGIN:
+        return "margin must be at least ttl/50: it covers scheduling delay before the deadline";
     case LEASE_TIMING_CHECK_BUDGET:
-        return "check_budget must be at most kill_budget: otherwise a stop can't be confirmed before the deadline";
+        return "check_budget must be at most kill_budget: otherwise a stop can't be confirmed before the "
+               "deadline";
     }
     return "unknown problem";
 }

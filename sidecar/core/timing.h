@@ -16,7 +16,8 @@
 #define LEASE_NS_PER_MS UINT64_C(1000000)
 #define LEASE_NS_PER_S  UINT64_C(1000000000)
 
-/* What slewing and oscillators leave after the two-clock arithmetic, as a fraction 1/100 (R4, "Two clocks"). */
+/* What slewing and oscillators leave after the two-clock arithmetic, as a fraction 1/100 (R4, "Two clocks").
+ */
 #define LEASE_EPSILON_DIVISOR 100
 
 struct lease_timing {

@@ -1,0 +1,181 @@
+/* What an event says goes into the state. Nothing is decided here. */
+#include "core/internal.h"
+
+/* An epoch that no honest history reaches: from a hand-edited row, not to be counted on. */
+#define EPOCH_ABSURD (UINT64_C(1) << 62)
+
+static void remember_epoch(struct lease *l, uint64_t epoch)
+{
+    if (epoch < EPOCH_ABSURD)
+        l->epoch_seen = max_u64(l->epoch_seen, epoch);
+}
+
+static void absorb_start(struct lease *l, const struct lease_memory *m, struct lease_commands *out)
+{
+    lease_assert(!l->started);
+    l->started = true;
+    remember_epoch(l, m->epoch_seen);
+    l->epoch_saved = l->epoch_seen;
+    l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
+    l->poll_fast_ns = l->now.fast_ns;
+    if (nonce_is_zero(&m->nonce) || m->remaining_ns == 0 || m->epoch == 0 || m->epoch >= EPOCH_ABSURD) {
+        l->saved_erased = true;
+        return;
+    }
+    /* R7: maybe a resume. Whatever runs is fenced at the stored deadline in any case. */
+    l->boot_resume = true;
+    l->own.epoch = m->epoch;
+    l->own.nonce = m->nonce;
+    l->deadline_ns = add_ns(l->now.fast_ns, m->remaining_ns);
+    l->armed = true;
+    l->armed_epoch = m->epoch;
+
+    struct lease_command *c = emit(out, LEASE_COMMAND_ARM);
+
+    c->guard.epoch = m->epoch;
+    c->guard.deadline_ns = l->deadline_ns;
+    c->guard.nonce = m->nonce;
+}
+
+static void absorb_read(struct lease *l, const struct lease_event *e, struct lease_commands *out)
+{
+    if (l->op.id == 0 || l->op.is_write || e->read.op != l->op.id)
+        return; /* given up on earlier */
+    struct lease_op op = l->op;
+
+    l->op.id = 0;
+    if (e->read.non_primary)
+        l->quorum_ok_slow_ns = add_ns(l->now.slow_ns, lease_timing_watch_ns(l->config.timing.ttl_ns));
+    if (e->read.answer == LEASE_ANSWER_NO_ROW) {
+        if (!l->row_missing)
+            emit_note(l, out, LEASE_NOTE_NO_ROW, LEASE_REASON_ROW_MISSING);
+        l->row_missing = true;
+        l->row_known = false;
+        /* A row that comes back was re-created: it is watched like a held one (R4). */
+        l->quorum_ok_slow_ns = add_ns(l->now.slow_ns, lease_timing_watch_ns(l->config.timing.ttl_ns));
+    }
+    if (e->read.answer == LEASE_ANSWER_ROW) {
+        remember_epoch(l, e->read.row.version.epoch);
+        remember_epoch(l, e->read.row.epoch_table);
+        watch_row(l, e, &e->read.row);
+    }
+    settle_answer(l, out, &op, e->read.answer, &e->read.row);
+}
+
+static void absorb_write(struct lease *l, const struct lease_event *e, struct lease_commands *out)
+{
+    if (l->op.id == 0 || !l->op.is_write || e->write.op != l->op.id)
+        return;
+    struct lease_op op = l->op;
+
+    l->op.id = 0;
+    settle_answer(l, out, &op, e->write.answer, NULL);
+}
+
+static void absorb_guardian(struct lease *l, const struct lease_event *e, struct lease_commands *out)
+{
+    switch (e->guardian.news) {
+    case LEASE_GUARDIAN_UP: l->guardian_up = true; break;
+    case LEASE_GUARDIAN_DOWN:
+        l->guardian_up = false;
+        if (sub_ns(l->now.fast_ns, l->guardian_failed_fast_ns) > 3 * l->config.timing.ttl_ns)
+            l->guardian_failures = 0;
+        l->guardian_failures++;
+        l->guardian_failed_fast_ns = l->now.fast_ns;
+        break;
+    case LEASE_GUARDIAN_FENCING: l->fencing = true; break;
+    case LEASE_GUARDIAN_STOPPED:
+        if (!l->fencing || e->guardian.epoch != l->armed_epoch)
+            return;
+        l->fencing = false;
+        l->armed = false;
+        if (!l->controller_stopped)
+            emit_note(l, out, LEASE_NOTE_STOPPED, l->reason);
+        l->controller_stopped = true;
+        if (l->stop != LEASE_STOP_NONE)
+            l->stop = LEASE_STOP_CONFIRMED;
+        emit(out, LEASE_COMMAND_DISARM)->guard.epoch = l->armed_epoch;
+        break;
+    }
+}
+
+static void absorb_saved(struct lease *l, const struct lease_event *e)
+{
+    if (l->save_id == 0 || e->saved.id != l->save_id)
+        return;
+    l->save_id = 0;
+    if (!e->saved.ok) {
+        l->attempt_fast_ns = add_ns(l->now.fast_ns, l->config.timing.ttl_ns / 20);
+        return;
+    }
+    l->epoch_saved = max_u64(l->epoch_saved, l->save_epoch);
+    if (l->save_erases)
+        l->saved_erased = true;
+}
+
+static struct lease_peer *find_peer(struct lease *l, const struct lease_member *m)
+{
+    for (uint32_t i = 0; i < l->peer_count; i++)
+        if (strncmp(l->peers[i].member.name, m->name, sizeof m->name) == 0)
+            return &l->peers[i];
+    if (l->peer_count == LEASE_MEMBERS_MAX)
+        return NULL;
+    struct lease_peer *p = &l->peers[l->peer_count++];
+
+    memset(p, 0, sizeof *p);
+    p->member = *m;
+    return p;
+}
+
+/* R11: alive is who moved lately, on our own clock; a first sight is not yet a movement. */
+static void absorb_members(struct lease *l, const struct lease_event *e)
+{
+    for (size_t i = 0; i < e->members.count; i++) {
+        const struct lease_member *m = &e->members.list[i];
+        struct lease_peer *p = find_peer(l, m);
+
+        remember_epoch(l, m->epoch_seen);
+        if (!p)
+            continue;
+        if (p->member.heartbeat != m->heartbeat || !nonce_equal(&p->member.incarnation, &m->incarnation))
+            p->moved_slow_ns = l->now.slow_ns;
+        p->member = *m;
+        p->member.name[LEASE_NAME_MAX] = '\0';
+    }
+}
+
+static void absorb_request(struct lease *l, const struct lease_event *e)
+{
+    bool can = l->role == LEASE_LEADER || l->role == LEASE_PROMOTING;
+
+    if (!can || l->handover)
+        return;
+    l->handover = true;
+    l->handover_sent = false;
+    l->leave_reason = e->request.reason;
+    memcpy(l->target, e->request.target, sizeof l->target);
+    l->target[LEASE_NAME_MAX] = '\0';
+    l->leave_fast_ns = add_ns(l->now.fast_ns, 2 * l->config.timing.poll_ns + ANNOUNCE_SLACK_NS);
+}
+
+void absorb(struct lease *l, const struct lease_event *e, struct lease_commands *out)
+{
+    switch (e->type) {
+    case LEASE_EVENT_START: absorb_start(l, &e->start, out); break;
+    case LEASE_EVENT_TICK: break;
+    case LEASE_EVENT_READ: absorb_read(l, e, out); break;
+    case LEASE_EVENT_WRITE: absorb_write(l, e, out); break;
+    case LEASE_EVENT_HOOK:
+        if (l->hook_id != 0 && e->hook.id == l->hook_id) {
+            l->hook_id = 0;
+            l->hook_ready = true;
+            l->hook_result = e->hook.result;
+        }
+        break;
+    case LEASE_EVENT_GUARDIAN: absorb_guardian(l, e, out); break;
+    case LEASE_EVENT_SAVED: absorb_saved(l, e); break;
+    case LEASE_EVENT_MEMBERS: absorb_members(l, e); break;
+    case LEASE_EVENT_REQUEST: absorb_request(l, e); break;
+    case LEASE_EVENT_STOP: l->stop_wanted = true; break;
+    }
+}

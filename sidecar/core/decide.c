@@ -1,0 +1,346 @@
+/* What each role does next. Every function is called in every step, and must do nothing when nothing is due.
+ */
+#include "core/internal.h"
+
+/* Keeps the hold alive: settles what is unclear, renews what is due. True when a statement was sent. */
+bool drive_hold(struct lease *l, struct lease_commands *out)
+{
+    if (!l->holding || !may_send(l))
+        return false;
+    if (l->settle) {
+        send_read(l, out, true, false);
+        return true;
+    }
+    bool due = l->now.fast_ns >= add_ns(l->renewed_fast_ns, l->config.timing.renew_ns);
+
+    if (!due && !l->retry && l->deadline_ns != 0 && (!l->handover || l->handover_sent))
+        return false;
+    send_write(l, out, LEASE_WRITE_RENEW);
+    return true;
+}
+
+static void begin_handover(struct lease *l, enum lease_reason reason)
+{
+    if (l->handover)
+        return;
+    l->handover = true;
+    l->handover_sent = false;
+    l->leave_reason = reason;
+    l->leave_fast_ns = add_ns(l->now.fast_ns, 2 * l->config.timing.poll_ns + ANNOUNCE_SLACK_NS);
+}
+
+static bool out_of_time(const struct lease *l)
+{
+    return l->deadline_ns == 0 || l->now.fast_ns >= demote_point(l);
+}
+
+/* Once the row announces the handover, followers need one poll to notice; then the controller is stopped. */
+static bool handover_due(struct lease *l)
+{
+    if (!l->handover)
+        return false;
+    if (l->handover_sent) {
+        uint64_t noticed = add_ns(l->renewed_fast_ns, l->config.timing.poll_ns + ANNOUNCE_SLACK_NS);
+
+        l->leave_fast_ns = min_u64(l->leave_fast_ns, noticed);
+    }
+    return l->now.fast_ns >= l->leave_fast_ns;
+}
+
+/* What ends leading (or promoting), whatever the controller does. True when the role changed. */
+static bool must_leave(struct lease *l, struct lease_commands *out)
+{
+    if (l->fencing) {
+        fence(l, out, LEASE_REASON_GUARDIAN);
+    } else if (out_of_time(l)) {
+        leave(l, out, LEASE_REASON_DEADLINE);
+    } else if (l->guardian_failures >= GUARDIAN_DEATHS_MAX) {
+        l->guardian_failures = 0;
+        l->handover = true;
+        leave(l, out, LEASE_REASON_GUARDIAN);
+    } else if (l->epoch_seen > l->own.epoch) {
+        l->regression = true;
+        emit_note(l, out, LEASE_NOTE_REGRESSION, LEASE_REASON_HIGHER_EPOCH);
+        l->restart = true;
+        leave(l, out, LEASE_REASON_HIGHER_EPOCH);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void controller_failed(struct lease *l, struct lease_commands *out)
+{
+    l->check_failures = 0;
+    l->restart = l->restarts_used < l->config.restarts;
+    if (l->restart)
+        l->restarts_used++;
+    else
+        l->handover = true; /* no announcement to wait for: nothing runs any more */
+    leave(l, out, LEASE_REASON_UNHEALTHY);
+}
+
+static bool check_says_failed(struct lease *l, struct lease_commands *out)
+{
+    if (l->hook_id != 0 && l->now.fast_ns >= l->hook_until_fast_ns) {
+        kill_hook(l, out);
+        l->hook_ready = true;
+        l->hook_result = LEASE_HOOK_FAILED;
+    }
+    if (l->hook_ready) {
+        l->hook_ready = false;
+        if (l->hook_result == LEASE_HOOK_STOPPED)
+            return true;
+        if (l->hook_result == LEASE_HOOK_FAILED)
+            return ++l->check_failures >= l->config.check_failures;
+        l->check_failures = 0;
+        if (sub_ns(l->now.fast_ns, l->role_since_fast_ns) >= l->config.restart_window_ns) {
+            l->restarts_used = 0;
+            l->promote_failures = 0;
+        }
+    }
+    if (l->hook_id == 0 && l->now.fast_ns >= l->check_fast_ns) {
+        l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
+        start_hook(l, out, LEASE_HOOK_CHECK, l->config.timing.check_budget_ns);
+    }
+    return false;
+}
+
+static void decide_leader(struct lease *l, struct lease_commands *out)
+{
+    if (must_leave(l, out))
+        return;
+    if (l->stop_wanted)
+        begin_handover(l, LEASE_REASON_SHUTDOWN);
+    if (handover_due(l)) {
+        leave(l, out, l->leave_reason);
+        return;
+    }
+    if (check_says_failed(l, out)) {
+        controller_failed(l, out);
+        return;
+    }
+    drive_hold(l, out);
+}
+
+static void decide_promoting(struct lease *l, struct lease_commands *out)
+{
+    if (must_leave(l, out))
+        return;
+    if (l->stop_wanted || l->handover) {
+        enum lease_reason reason = l->stop_wanted ? LEASE_REASON_SHUTDOWN : l->leave_reason;
+
+        l->handover = true;
+        leave(l, out, reason);
+        return;
+    }
+    bool hung = l->hook_id != 0 && l->now.fast_ns >= l->hook_until_fast_ns;
+
+    if (hung || (l->hook_ready && l->hook_result != LEASE_HOOK_DONE)) {
+        l->promote_failures++;
+        l->handover = true;
+        leave(l, out, LEASE_REASON_PROMOTE_FAILED);
+        return;
+    }
+    if (l->hook_ready) {
+        l->hook_ready = false;
+        l->check_failures = 0;
+        l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
+        become(l, out, LEASE_LEADER, l->reason);
+    }
+    drive_hold(l, out);
+}
+
+/* R5, R9: the guardian is armed before the hook starts. */
+static void promote(struct lease *l, struct lease_commands *out)
+{
+    struct lease_command *c = emit(out, LEASE_COMMAND_ARM);
+
+    c->guard.epoch = l->own.epoch;
+    c->guard.deadline_ns = l->deadline_ns;
+    c->guard.nonce = l->own.nonce;
+    l->armed = true;
+    l->armed_epoch = l->own.epoch;
+    l->controller_stopped = false;
+    l->stop = LEASE_STOP_NONE;
+    become(l, out, LEASE_PROMOTING, l->reason);
+    start_hook(l, out, LEASE_HOOK_PROMOTE, l->config.timing.promote_budget_ns);
+}
+
+/* Resume (R7): the lease is ours again; what does the controller do? */
+static void resume_check(struct lease *l, struct lease_commands *out)
+{
+    if (l->hook_id != 0 && l->now.fast_ns >= l->hook_until_fast_ns) {
+        kill_hook(l, out);
+        l->hook_ready = true;
+        l->hook_result = LEASE_HOOK_FAILED;
+    }
+    if (!l->hook_ready) {
+        if (l->hook_id == 0)
+            start_hook(l, out, LEASE_HOOK_CHECK, l->config.timing.check_budget_ns);
+        return;
+    }
+    l->hook_ready = false;
+    if (l->hook_result == LEASE_HOOK_DONE && l->armed && l->epoch_seen <= l->own.epoch) {
+        l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
+        become(l, out, LEASE_LEADER, LEASE_REASON_RESUME);
+    } else if (l->hook_result == LEASE_HOOK_STOPPED) {
+        l->controller_stopped = true;
+        l->start = LEASE_START_BUMP; /* every start has its own epoch */
+        if (l->armed) {
+            l->armed = false;
+            emit(out, LEASE_COMMAND_DISARM)->guard.epoch = l->armed_epoch;
+        }
+    } else {
+        l->restart = true;
+        leave(l, out, LEASE_REASON_UNHEALTHY);
+    }
+}
+
+/* We hold the lease and no controller of ours runs yet: what is missing before the promote hook? */
+static void prepare_start(struct lease *l, struct lease_commands *out)
+{
+    switch (l->start) {
+    case LEASE_START_CLAIM:
+    case LEASE_START_RENEW: l->start = l->claim_resume ? LEASE_START_CHECK : LEASE_START_SAVE; break;
+    case LEASE_START_CHECK:
+    case LEASE_START_BUMP:
+    case LEASE_START_SAVE:
+    case LEASE_START_VERIFY:
+    case LEASE_START_READY: break;
+    }
+    if (l->start == LEASE_START_CHECK) {
+        resume_check(l, out);
+        if (l->role != LEASE_ACQUIRING)
+            return;
+    }
+    if (l->start > LEASE_START_BUMP && l->epoch_seen > l->own.epoch)
+        l->start = LEASE_START_BUMP; /* R8: somebody remembers more */
+    if (l->start == LEASE_START_BUMP && may_send(l) && !l->settle)
+        send_write(l, out, LEASE_WRITE_BUMP);
+    if (l->start == LEASE_START_SAVE) {
+        if (l->save_id == 0 && l->epoch_saved >= l->own.epoch && !l->saved_erased)
+            l->start = LEASE_START_VERIFY;
+        else if (l->save_id == 0 && l->now.fast_ns >= l->attempt_fast_ns)
+            save(l, out, true, false);
+    }
+    if (l->start == LEASE_START_VERIFY && may_send(l) && !l->settle)
+        send_read(l, out, true, true);
+    if (l->start == LEASE_START_READY && l->guardian_up && !l->fencing && !l->settle)
+        promote(l, out);
+}
+
+/* A claim without a confirmed hold: settle it, write it again, or let it rest. */
+static void drive_claim(struct lease *l, struct lease_commands *out)
+{
+    uint64_t patience = add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns);
+
+    if (!l->claim_open || (l->controller_stopped && (l->stop_wanted || l->now.fast_ns >= patience))) {
+        if (l->op.id != 0 && l->op.is_write && l->claim_open)
+            return; /* its answer, or its time-out, comes first */
+        fence(l, out, LEASE_REASON_LOST);
+        return;
+    }
+    if (!l->controller_stopped && out_of_time(l)) {
+        leave(l, out, LEASE_REASON_DEADLINE);
+        return;
+    }
+    if (!may_send(l))
+        return;
+    if (l->settle)
+        send_read(l, out, true, false);
+    else
+        send_write(l, out, l->claim_resume ? LEASE_WRITE_RESUME : LEASE_WRITE_ACQUIRE);
+}
+
+static void decide_acquiring(struct lease *l, struct lease_commands *out)
+{
+    if (l->fencing && !l->controller_stopped) {
+        fence(l, out, LEASE_REASON_GUARDIAN);
+        return;
+    }
+    if (!l->holding) {
+        drive_claim(l, out);
+        return;
+    }
+    bool unconfirmed = l->deadline_ns == 0;
+    bool late = l->now.fast_ns >= add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns);
+
+    if (l->stop_wanted || late || (!unconfirmed && out_of_time(l))) {
+        enum lease_reason reason = l->stop_wanted ? LEASE_REASON_SHUTDOWN
+                                   : late         ? LEASE_REASON_UNVERIFIED
+                                                  : LEASE_REASON_DEADLINE;
+
+        leave(l, out, reason);
+        return;
+    }
+    if (drive_hold(l, out) || unconfirmed)
+        return;
+    prepare_start(l, out);
+}
+
+/* R7: boot is a demote, or a resume. */
+static void decide_boot(struct lease *l, struct lease_commands *out)
+{
+    if (may_send(l) && l->now.fast_ns >= l->poll_fast_ns && (!l->boot_resume || !l->row_known)) {
+        l->poll_fast_ns = add_ns(l->now.fast_ns, l->config.timing.poll_ns);
+        send_read(l, out, l->boot_resume, false);
+    }
+    if (l->boot_resume) {
+        bool ours = l->row_known && nonce_equal(&l->row.version.nonce, &l->own.nonce);
+
+        if (!l->fencing && !out_of_time(l) && !l->row_known && !l->row_missing)
+            return; /* the database has not answered yet */
+        l->boot_resume = false;
+        if (ours && !l->fencing && !out_of_time(l) && !l->stop_wanted && l->op.id == 0) {
+            l->claim_open = true;
+            l->claim_resume = true;
+            l->claim_expected = l->row.version;
+            memcpy(l->claim_nonce.bytes, l->entropy, sizeof l->claim_nonce.bytes);
+            l->ttl_sent_ns = (uint64_t)l->row.ttl_ms * LEASE_NS_PER_MS;
+            memcpy(l->previous, l->row.holder, sizeof l->previous);
+            l->start = LEASE_START_CLAIM;
+            become(l, out, LEASE_ACQUIRING, LEASE_REASON_RESUME);
+            send_write(l, out, LEASE_WRITE_RESUME);
+            return;
+        }
+        if (ours)
+            l->left_nonce = l->own.nonce;
+        l->deadline_ns = 0;
+        begin_fence(l, out); /* no resume: whatever runs must be gone now */
+        return;
+    }
+    if (l->stop == LEASE_STOP_NONE)
+        begin_stop(l, out);
+    if (l->fencing && l->stop != LEASE_STOP_CONFIRMED && l->stop != LEASE_STOP_FENCE)
+        begin_fence(l, out);
+    drive_stop(l, out);
+    if (l->stop == LEASE_STOP_CONFIRMED) {
+        struct lease_nonce left = l->left_nonce;
+
+        to_follower(l, out);
+        l->left_nonce = left;
+    }
+}
+
+void decide(struct lease *l, struct lease_commands *out)
+{
+    enum lease_role before;
+    unsigned rounds = 0;
+
+    /* A new role acts at once; no path is longer than the number of roles. */
+    do {
+        before = l->role;
+        switch (l->role) {
+        case LEASE_BOOT: decide_boot(l, out); break;
+        case LEASE_FOLLOWER: decide_follower(l, out); break;
+        case LEASE_ACQUIRING: decide_acquiring(l, out); break;
+        case LEASE_PROMOTING: decide_promoting(l, out); break;
+        case LEASE_LEADER: decide_leader(l, out); break;
+        case LEASE_DEMOTING: decide_demoting(l, out); break;
+        case LEASE_FENCED: decide_fenced(l, out); break;
+        case LEASE_ROLES: lease_assert(false);
+        }
+        lease_assert(++rounds <= LEASE_ROLES);
+    } while (l->role != before && !l->exited);
+}

@@ -1,0 +1,229 @@
+/* Watching the row, ranking the members, and competing for the lease (R4, R8, R11). */
+#include "core/internal.h"
+
+#define ROW_TTL_MIN_NS (1 * LEASE_NS_PER_S)
+#define ROW_TTL_MAX_NS (3600 * LEASE_NS_PER_S)
+
+static uint64_t row_ttl(const struct lease_row *row)
+{
+    uint64_t ttl = (uint64_t)row->ttl_ms * LEASE_NS_PER_MS;
+
+    return max_u64(ROW_TTL_MIN_NS, min_u64(ttl, ROW_TTL_MAX_NS));
+}
+
+static bool never_held(const struct lease *l)
+{
+    return l->row.version.epoch == 0 && l->row.version.counter == 0 && l->epoch_seen == 0;
+}
+
+void watch_row(struct lease *l, const struct lease_event *e, const struct lease_row *row)
+{
+    uint64_t now = l->now.slow_ns;
+
+    if (e->read.instance != l->instance) {
+        uint64_t watch = lease_timing_watch_ns(l->config.timing.ttl_ns);
+
+        /* A server that was just started may have lost commits that were acknowledged. */
+        l->instance = e->read.instance;
+        l->instance_ok_slow_ns = add_ns(now, sub_ns(watch, e->read.instance_up_ns));
+    }
+    if (!l->row_known || !version_equal(&row->version, &l->row.version) || row->state != l->row.state) {
+        if (row->state != LEASE_ROW_HELD)
+            l->quick_until_fast_ns = add_ns(l->now.fast_ns, lease_timing_demote_lead_ns(&l->config.timing));
+    }
+    if (!l->row_known || !version_equal(&row->version, &l->row.version)) {
+        l->row_since_slow_ns = now;
+        l->row_ttl_ns = row_ttl(row);
+    } else {
+        l->row_ttl_ns = max_u64(l->row_ttl_ns, row_ttl(row));
+    }
+    l->row = *row;
+    l->row.holder[LEASE_NAME_MAX] = '\0';
+    l->row.target[LEASE_NAME_MAX] = '\0';
+    l->row_known = true;
+    l->row_missing = false;
+    l->row_suspect =
+        row->state == LEASE_ROW_FREE && !never_held(l) &&
+        (row->version.epoch < l->epoch_seen || now < l->instance_ok_slow_ns || now < l->quorum_ok_slow_ns);
+}
+
+/* When the row, as it stands, may be taken, on the slow clock. */
+uint64_t takeable_slow_ns(const struct lease *l)
+{
+    uint64_t watched = add_ns(l->row_since_slow_ns, lease_timing_watch_ns(l->row_ttl_ns));
+
+    if (l->row.state != LEASE_ROW_FREE)
+        return watched;
+    if (never_held(l))
+        return l->row_since_slow_ns;
+    if (l->row.version.epoch < l->epoch_seen)
+        return watched;
+    uint64_t trusted = max_u64(l->row_since_slow_ns, max_u64(l->instance_ok_slow_ns, l->quorum_ok_slow_ns));
+
+    return min_u64(watched, trusted);
+}
+
+static bool alive(const struct lease *l, const struct lease_peer *p)
+{
+    uint64_t patience = 3 * l->config.timing.renew_ns + l->config.timing.ttl_ns / 10;
+
+    return p->moved_slow_ns != 0 && sub_ns(l->now.slow_ns, p->moved_slow_ns) <= patience;
+}
+
+static bool before_us(const struct lease *l, const struct lease_member *m)
+{
+    if (m->drifted)
+        return false;
+    if (m->priority != l->config.priority)
+        return m->priority > l->config.priority;
+    return strcmp(m->name, l->config.member) < 0;
+}
+
+unsigned lease_rank(const struct lease *l)
+{
+    unsigned rank = 0;
+
+    if (l->row.target[0] != '\0' && strcmp(l->row.target, l->config.member) == 0)
+        return 0;
+    for (uint32_t i = 0; i < l->peer_count; i++) {
+        const struct lease_peer *p = &l->peers[i];
+        bool other =
+            strcmp(p->member.name, l->config.member) != 0 && strcmp(p->member.name, l->row.holder) != 0;
+
+        if (other && p->member.priority != 0 && alive(l, p) && before_us(l, &p->member))
+            rank++;
+    }
+    return rank;
+}
+
+static bool target_waits(const struct lease *l)
+{
+    if (l->row.target[0] == '\0' || strcmp(l->row.target, l->config.member) == 0)
+        return false;
+    for (uint32_t i = 0; i < l->peer_count; i++)
+        if (strcmp(l->peers[i].member.name, l->row.target) == 0)
+            return alive(l, &l->peers[i]);
+    return false;
+}
+
+/* takeable, plus the turn that is ours */
+uint64_t attempt_slow_ns(const struct lease *l)
+{
+    uint64_t at = add_ns(takeable_slow_ns(l), lease_rank(l) * RANK_STEP_NS);
+
+    if (l->row.state == LEASE_ROW_FREE && target_waits(l))
+        at = add_ns(at, l->config.timing.ttl_ns / 4);
+    return at;
+}
+
+bool may_compete(const struct lease *l)
+{
+    return l->role == LEASE_FOLLOWER && l->row_known && !l->row_missing && l->config.priority != 0 &&
+           l->guardian_up && !l->fencing && l->controller_stopped && !l->stop_wanted &&
+           l->now.fast_ns >= l->backoff_fast_ns && l->saved_erased &&
+           (!l->claim_open || version_equal(&l->row.version, &l->claim_expected));
+}
+
+static void claim(struct lease *l, struct lease_commands *out)
+{
+    bool free = l->row.state == LEASE_ROW_FREE;
+
+    if (l->row.version.epoch < l->epoch_seen && !l->regression) {
+        l->regression = true;
+        emit_note(l, out, LEASE_NOTE_REGRESSION, LEASE_REASON_REGRESSION);
+    }
+    if (!l->claim_open) { /* R3: an unsettled nonce is tried again, never replaced */
+        l->claim_open = true;
+        l->claim_resume = false;
+        l->claim_expected = l->row.version;
+        memcpy(l->claim_nonce.bytes, l->entropy, sizeof l->claim_nonce.bytes);
+        l->claim_epoch = max_u64(l->epoch_seen, max_u64(l->row.version.epoch, l->row.epoch_table)) + 1;
+    }
+    l->start = LEASE_START_CLAIM;
+    l->settle = false;
+    memcpy(l->previous, l->row.holder, sizeof l->previous);
+    kill_hook(l, out);
+    become(l, out, LEASE_ACQUIRING, free ? LEASE_REASON_FREE : LEASE_REASON_EXPIRED);
+    send_write(l, out, LEASE_WRITE_ACQUIRE);
+}
+
+/* R13: nobody else starts the controller. */
+static bool rogue_found(struct lease *l, struct lease_commands *out)
+{
+    if (l->hook_id != 0 && l->now.fast_ns >= l->hook_until_fast_ns) {
+        kill_hook(l, out);
+        l->hook_ready = true;
+        l->hook_result = LEASE_HOOK_FAILED;
+    }
+    if (l->hook_ready) {
+        l->hook_ready = false;
+        if (l->hook_result == LEASE_HOOK_STOPPED)
+            l->check_failures = 0;
+        else if (l->hook_result == LEASE_HOOK_DONE || ++l->check_failures >= l->config.check_failures)
+            return true;
+    }
+    if (l->hook_id == 0 && l->now.fast_ns >= l->check_fast_ns) {
+        l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
+        start_hook(l, out, LEASE_HOOK_CHECK, l->config.timing.check_budget_ns);
+    }
+    return false;
+}
+
+static void poll_row(struct lease *l, struct lease_commands *out)
+{
+    if (!may_send(l) || l->now.fast_ns < l->poll_fast_ns)
+        return;
+    bool quick = l->row_known && l->row.state != LEASE_ROW_HELD && l->now.fast_ns < l->quick_until_fast_ns;
+
+    l->poll_fast_ns = add_ns(l->now.fast_ns, quick ? QUICK_POLL_NS : l->config.timing.poll_ns);
+    send_read(l, out, false, false);
+}
+
+static void exit_now(struct lease *l, struct lease_commands *out)
+{
+    kill_hook(l, out);
+    emit(out, LEASE_COMMAND_EXIT);
+    l->exited = true;
+}
+
+void decide_follower(struct lease *l, struct lease_commands *out)
+{
+    bool writing = l->op.id != 0 && l->op.is_write;
+
+    if (l->stop_wanted && !writing && l->save_id == 0 && !l->fencing) {
+        exit_now(l, out);
+        return;
+    }
+    if (!l->saved_erased && l->save_id == 0 && l->now.fast_ns >= l->attempt_fast_ns)
+        save(l, out, true, true);
+    if (!l->fencing && rogue_found(l, out)) {
+        emit_note(l, out, LEASE_NOTE_ROGUE, LEASE_REASON_ROGUE);
+        l->controller_stopped = false;
+        leave(l, out, LEASE_REASON_ROGUE);
+        return;
+    }
+    if (may_send(l) && l->row_known && l->row.state != LEASE_ROW_FREE) {
+        if (l->claim_open && nonce_equal(&l->row.version.nonce, &l->claim_nonce) && !l->fencing) {
+            /* A claim that was given up on landed after all: it is ours to renew, or to give back. */
+            l->start = LEASE_START_CLAIM;
+            l->settle = true;
+            kill_hook(l, out);
+            become(l, out, LEASE_ACQUIRING, LEASE_REASON_FREE);
+            send_read(l, out, true, false);
+            return;
+        }
+        if (!nonce_is_zero(&l->left_nonce) && nonce_equal(&l->row.version.nonce, &l->left_nonce) &&
+            l->saved_erased) {
+            l->own = l->row.version;
+            send_write(l, out, LEASE_WRITE_RELEASE);
+            memset(&l->left_nonce, 0, sizeof l->left_nonce); /* one try: it runs out by itself */
+            forget_hold(l);
+            return;
+        }
+    }
+    if (may_send(l) && may_compete(l) && l->now.slow_ns >= attempt_slow_ns(l)) {
+        claim(l, out);
+        return;
+    }
+    poll_row(l, out);
+}

@@ -1,0 +1,329 @@
+/*
+ * Statements on the lease row, and what their answers mean for our hold (R1, R2, R3).
+ *
+ * A confirmed write moves the deadline to its send time + ttl(1-epsilon). UNKNOWN moves nothing. MISMATCH is
+ * not yet "lost": a causal read decides.
+ */
+#include "core/internal.h"
+
+uint64_t demote_point(const struct lease *l)
+{
+    return sub_ns(l->deadline_ns, lease_timing_demote_lead_ns(&l->config.timing));
+}
+
+bool may_send(const struct lease *l)
+{
+    return l->op.id == 0 && l->now.fast_ns >= l->attempt_fast_ns;
+}
+
+static void pace(struct lease *l)
+{
+    /* Next endpoint at once, but never a busy loop against a database that refuses at once. */
+    l->attempt_fast_ns = add_ns(l->now.fast_ns, max_u64(l->config.timing.ttl_ns / 100, QUICK_POLL_NS));
+}
+
+void send_read(struct lease *l, struct lease_commands *out, bool causal, bool controller_endpoint)
+{
+    struct lease_command *c = emit(out, LEASE_COMMAND_READ);
+
+    l->op = (struct lease_op){.id = next_id(l),
+                              .causal = causal,
+                              .controller_endpoint = controller_endpoint,
+                              .sent_fast_ns = l->now.fast_ns};
+    c->read.op = l->op.id;
+    c->read.causal = causal;
+    c->read.controller_endpoint = controller_endpoint;
+}
+
+/* An epoch above everything that anybody remembers (R8). */
+static uint64_t fresh_epoch(const struct lease *l)
+{
+    uint64_t highest = max_u64(l->epoch_seen, max_u64(l->row.version.epoch, l->row.epoch_table));
+
+    return max_u64(highest, max_u64(l->own.epoch, l->own_epoch_max)) + 1;
+}
+
+static void fill_wanted(struct lease *l, enum lease_write kind, const struct lease_version *expected,
+                        struct lease_row *w)
+{
+    w->version = *expected;
+    w->version.counter++;
+    w->ttl_ms = (uint32_t)(l->config.timing.ttl_ns / LEASE_NS_PER_MS);
+    w->state = l->handover ? LEASE_ROW_HANDOVER : LEASE_ROW_HELD;
+    memcpy(w->holder, l->config.member, sizeof w->holder);
+    if (l->handover || kind == LEASE_WRITE_RELEASE)
+        memcpy(w->target, l->target, sizeof w->target);
+    switch (kind) {
+    case LEASE_WRITE_ACQUIRE:
+        w->version.epoch = l->claim_epoch;
+        w->version.nonce = l->claim_nonce;
+        w->state = LEASE_ROW_HELD;
+        break;
+    case LEASE_WRITE_RESUME: w->version.nonce = l->claim_nonce; break;
+    case LEASE_WRITE_RENEW: break;
+    case LEASE_WRITE_BUMP: w->version.epoch = fresh_epoch(l); break;
+    case LEASE_WRITE_RELEASE:
+        memset(&w->version.nonce, 0, sizeof w->version.nonce);
+        w->state = LEASE_ROW_FREE;
+        break;
+    }
+}
+
+/* R1: the answer may be lost, so a shorter ttl shortens our own deadline before it is sent. */
+static void shorten_first(struct lease *l, struct lease_commands *out, uint64_t new_ttl_ns)
+{
+    if (l->deadline_ns == 0 || new_ttl_ns >= l->ttl_sent_ns)
+        return;
+    uint64_t until = add_ns(l->now.fast_ns, lease_timing_hold_ns(new_ttl_ns));
+
+    if (until >= l->deadline_ns)
+        return;
+    l->deadline_ns = until;
+    if (l->armed) {
+        struct lease_command *c = emit(out, LEASE_COMMAND_EXTEND);
+
+        c->guard.epoch = l->armed_epoch;
+        c->guard.deadline_ns = until;
+    }
+}
+
+void send_write(struct lease *l, struct lease_commands *out, enum lease_write kind)
+{
+    bool claim = kind == LEASE_WRITE_ACQUIRE || kind == LEASE_WRITE_RESUME;
+    struct lease_version expected = claim ? l->claim_expected : l->own;
+    struct lease_row wanted = {0};
+
+    fill_wanted(l, kind, &expected, &wanted);
+    if (kind != LEASE_WRITE_ACQUIRE && kind != LEASE_WRITE_RELEASE)
+        shorten_first(l, out, l->config.timing.ttl_ns);
+    if (kind != LEASE_WRITE_RELEASE)
+        l->ttl_sent_ns = l->config.timing.ttl_ns;
+
+    struct lease_command *c = emit(out, LEASE_COMMAND_WRITE);
+
+    l->op = (struct lease_op){
+        .id = next_id(l), .is_write = true, .kind = kind, .sent_fast_ns = l->now.fast_ns, .wanted = wanted};
+    c->write.op = l->op.id;
+    c->write.kind = kind;
+    c->write.expected = expected;
+    c->write.wanted = wanted;
+    if (!claim) {
+        l->own_counter_max = max_u64(l->own_counter_max, wanted.version.counter);
+        l->own_epoch_max = max_u64(l->own_epoch_max, wanted.version.epoch);
+        l->renewed_fast_ns = l->now.fast_ns;
+    }
+}
+
+/* State file: what a restart needs to resume, or that there is nothing to resume (R7, R8). */
+void save(struct lease *l, struct lease_commands *out, bool durable, bool erase)
+{
+    struct lease_command *c = emit(out, LEASE_COMMAND_SAVE);
+
+    c->save.id = next_id(l);
+    c->save.durable = durable;
+    c->save.epoch_seen = l->epoch_seen;
+    if (!erase) {
+        c->save.nonce = l->own.nonce;
+        c->save.epoch = l->own.epoch;
+        c->save.deadline_ns = l->deadline_ns;
+        l->saved_erased = false;
+    }
+    if (durable) {
+        l->save_id = c->save.id;
+        l->save_erases = erase;
+        l->save_epoch = l->epoch_seen;
+    }
+}
+
+void forget_hold(struct lease *l)
+{
+    l->holding = false;
+    l->settle = false;
+    l->deadline_ns = 0;
+    memset(&l->own, 0, sizeof l->own);
+    l->own_counter_max = 0;
+    l->own_epoch_max = 0;
+    l->handover = false;
+    l->handover_sent = false;
+    memset(l->target, 0, sizeof l->target);
+}
+
+static void adopt(struct lease *l, const struct lease_version *v)
+{
+    l->holding = true;
+    l->settle = false;
+    l->own = *v;
+    l->own_counter_max = max_u64(l->own_counter_max, v->counter);
+    l->own_epoch_max = max_u64(l->own_epoch_max, v->epoch);
+}
+
+static void confirmed(struct lease *l, struct lease_commands *out, const struct lease_op *op)
+{
+    bool claim = op->kind == LEASE_WRITE_ACQUIRE || op->kind == LEASE_WRITE_RESUME;
+
+    if (claim) {
+        l->claim_open = false;
+        l->own_counter_max = 0;
+        l->own_epoch_max = 0;
+        memset(&l->left_nonce, 0, sizeof l->left_nonce);
+    }
+    adopt(l, &op->wanted.version);
+    l->retry = false;
+    if (op->kind == LEASE_WRITE_BUMP && l->start == LEASE_START_BUMP)
+        l->start = LEASE_START_SAVE;
+    l->deadline_ns =
+        add_ns(op->sent_fast_ns, lease_timing_hold_ns((uint64_t)op->wanted.ttl_ms * LEASE_NS_PER_MS));
+    l->renewed_fast_ns = op->sent_fast_ns;
+    l->epoch_seen = max_u64(l->epoch_seen, l->own.epoch);
+    l->row = op->wanted;
+    l->row.epoch_table = op->wanted.version.epoch;
+    l->row_known = true;
+    l->row_missing = false;
+    if (op->wanted.state == LEASE_ROW_HANDOVER)
+        l->handover_sent = true;
+    if (l->armed && !l->fencing) {
+        struct lease_command *c = emit(out, LEASE_COMMAND_EXTEND);
+
+        c->guard.epoch = l->armed_epoch;
+        c->guard.deadline_ns = l->deadline_ns;
+    }
+    /* Erased stays erased: a release may be on its way. */
+    if (!l->saved_erased && l->save_id == 0)
+        save(l, out, false, false);
+    if (claim)
+        emit_note(l, out, LEASE_NOTE_ACQUIRED, l->reason);
+}
+
+static void write_answer(struct lease *l, struct lease_commands *out, const struct lease_op *op,
+                         enum lease_answer answer)
+{
+    bool claim = op->kind == LEASE_WRITE_ACQUIRE || op->kind == LEASE_WRITE_RESUME;
+
+    l->retry = true;
+    switch (answer) {
+    case LEASE_ANSWER_ROW:
+        if (op->kind == LEASE_WRITE_RELEASE) {
+            emit_note(l, out, LEASE_NOTE_RELEASED, l->reason);
+            l->released_fast_ns = l->now.fast_ns;
+            l->row = op->wanted;
+            l->row_since_slow_ns = l->now.slow_ns;
+            l->row_suspect = false;
+            memset(&l->left_nonce, 0, sizeof l->left_nonce);
+            forget_hold(l);
+        } else {
+            confirmed(l, out, op);
+        }
+        break;
+    case LEASE_ANSWER_MISMATCH: l->settle = true; break;
+    case LEASE_ANSWER_UNKNOWN:
+        /* A claim has no hold to fall back on, so only the row can tell; a holder simply tries again. */
+        l->settle = l->settle || claim;
+        pace(l);
+        break;
+    case LEASE_ANSWER_REFUSED:
+    case LEASE_ANSWER_NO_ROW:
+        l->settle = l->settle || claim;
+        pace(l);
+        break;
+    }
+}
+
+/* A causal read while we hold, or believe to (R2). */
+static void settle_hold(struct lease *l, struct lease_commands *out, const struct lease_row *row)
+{
+    enum lease_reason lost = LEASE_REASON_LOST;
+
+    if (row && nonce_equal(&row->version.nonce, &l->own.nonce)) {
+        bool back = row->version.counter < l->own.counter || row->version.epoch < l->own.epoch;
+
+        if (!back && row->version.counter <= l->own_counter_max && row->version.epoch <= l->own_epoch_max) {
+            adopt(l, &row->version);
+            return;
+        }
+        lost = back ? LEASE_REASON_REGRESSION : LEASE_REASON_TWIN;
+        if (back)
+            l->regression = true;
+    } else if (!row) {
+        lost = LEASE_REASON_ROW_MISSING;
+    }
+    emit_note(l, out, LEASE_NOTE_LOST, lost);
+    if (lost == LEASE_REASON_REGRESSION)
+        emit_note(l, out, LEASE_NOTE_REGRESSION, lost);
+    if (lost == LEASE_REASON_REGRESSION || lost == LEASE_REASON_TWIN)
+        l->left_nonce = (struct lease_nonce){{0}};
+    forget_hold(l);
+    fence(l, out, lost);
+}
+
+/* A causal read while a claim is open: ours, still possible, or dead (R3). */
+static void settle_claim(struct lease *l, const struct lease_row *row)
+{
+    l->settle = false;
+    if (row && nonce_equal(&row->version.nonce, &l->claim_nonce)) {
+        l->claim_open = false;
+        l->own_counter_max = 0;
+        l->own_epoch_max = 0;
+        adopt(l, &row->version); /* a read is no proof of holding: no deadline until a renewal is confirmed */
+        l->deadline_ns = 0;
+        l->start = LEASE_START_RENEW;
+        return;
+    }
+    if (row && version_equal(&row->version, &l->claim_expected))
+        return; /* may still land: the same nonce is tried again */
+    l->claim_open = false;
+}
+
+static void read_answer(struct lease *l, struct lease_commands *out, const struct lease_op *op,
+                        enum lease_answer answer, const struct lease_row *row)
+{
+    if (answer == LEASE_ANSWER_REFUSED || answer == LEASE_ANSWER_UNKNOWN || answer == LEASE_ANSWER_MISMATCH) {
+        pace(l);
+        return;
+    }
+    if (answer == LEASE_ANSWER_NO_ROW)
+        row = NULL;
+    if (op->controller_endpoint) {
+        if (row && l->start == LEASE_START_VERIFY && row->version.epoch == l->own.epoch &&
+            nonce_equal(&row->version.nonce, &l->own.nonce) && row->epoch_table == l->own.epoch)
+            l->start = LEASE_START_READY; /* seen where the controller will look */
+        else
+            pace(l);
+        return;
+    }
+    if (op->causal && l->settle) {
+        if (l->claim_open)
+            settle_claim(l, row);
+        else if (l->holding)
+            settle_hold(l, out, row);
+        else
+            l->settle = false;
+        return;
+    }
+    if (row && l->claim_open && row->version.counter > l->claim_expected.counter &&
+        !nonce_equal(&row->version.nonce, &l->claim_nonce))
+        l->claim_open = false; /* the version it waited for has passed: it can never land */
+}
+
+void settle_answer(struct lease *l, struct lease_commands *out, const struct lease_op *op,
+                   enum lease_answer answer, const struct lease_row *row)
+{
+    if (op->is_write)
+        write_answer(l, out, op, answer);
+    else
+        read_answer(l, out, op, answer, row);
+}
+
+/* R3: the loop owns the time. A statement that says nothing for 0.4 ttl is given up; it may still commit
+ * later. */
+void expire_op(struct lease *l, struct lease_commands *out)
+{
+    if (l->op.id == 0 || l->now.fast_ns < add_ns(l->op.sent_fast_ns, l->config.timing.ttl_ns * 2 / 5))
+        return;
+    struct lease_op op = l->op;
+    struct lease_command *c = emit(out, LEASE_COMMAND_CANCEL);
+
+    c->cancel.op = op.id;
+    l->op.id = 0;
+    settle_answer(l, out, &op, LEASE_ANSWER_UNKNOWN, NULL);
+    l->attempt_fast_ns = l->now.fast_ns;
+}
