@@ -2,7 +2,7 @@
 DELIMITER $$
 
 -- Asks the leader to stop its controller and give the lease away. Answers with the request's id.
-CREATE OR REPLACE PROCEDURE galera_lease.step_down(IN lease_name VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin, IN reason VARCHAR(255))
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.step_down(IN lease_name VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin, IN reason VARCHAR(255))
     MODIFIES SQL DATA
     SQL SECURITY DEFINER
     COMMENT 'asks the leader to stop its controller and give the lease away'
@@ -21,7 +21,7 @@ BEGIN
     SELECT LAST_INSERT_ID() AS request;
 END$$
 
-CREATE OR REPLACE PROCEDURE galera_lease.switchover(IN lease_name VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin, IN to_member VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin, IN reason VARCHAR(255))
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.switchover(IN lease_name VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin, IN to_member VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin, IN reason VARCHAR(255))
     MODIFIES SQL DATA
     SQL SECURITY DEFINER
     COMMENT 'asks the leader to hand the lease to the member named'
@@ -54,7 +54,7 @@ END$$
 
 DELIMITER ;
 
-CREATE OR REPLACE SQL SECURITY DEFINER VIEW galera_lease.controllers AS
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.controllers AS
 SELECT m.lease AS lease,
        CASE WHEN l.state = 'held' AND l.holder = m.name THEN 'leader'
             WHEN l.state = 'handover' AND l.holder = m.name THEN 'handover'
@@ -64,12 +64,12 @@ SELECT m.lease AS lease,
        m.priority AS priority, m.role AS role, m.why_not AS comment
 FROM galera_lease.member m LEFT JOIN galera_lease.lease l ON l.name = m.lease;
 
-CREATE OR REPLACE SQL SECURITY DEFINER VIEW galera_lease.leader AS
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.leader AS
 SELECT l.name AS lease, IF(l.state = 'free', NULL, l.holder) AS leader, l.epoch AS epoch, l.state AS state,
        m.address AS address, m.port AS port, l.ttl_ms AS ttl_ms, l.acquired_at AS acquired_at,
        l.renewed_at AS renewed_at
 FROM galera_lease.lease l
 LEFT JOIN galera_lease.member m ON m.lease = l.name AND m.name = l.holder AND l.state <> 'free';
 
-CREATE OR REPLACE SQL SECURITY DEFINER VIEW galera_lease.history AS
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.history AS
 SELECT lease, at, epoch, member, what, reason, id FROM galera_lease.event;
