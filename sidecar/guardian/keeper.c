@@ -1,0 +1,85 @@
+#include "guardian/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int keeper_init(struct keeper *k, const char *path, int page_fd, int lock_fd)
+{
+    *k = (struct keeper){.path = path, .page_fd = page_fd, .lock_fd = lock_fd, .pidfd = -1};
+    k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    k->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    k->self_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    return k->wake_fd < 0 || k->notify_fd < 0 || k->self_fd < 0 ? -errno : 0;
+}
+
+void keeper_deinit(struct keeper *k)
+{
+    int *fds[] = {&k->wake_fd, &k->notify_fd, &k->self_fd, &k->pidfd};
+
+    for (unsigned i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+/* Ours are close-on-exec; dup2 to a higher number hands over a copy that is not. */
+#define CHILD_FD_BASE 100
+
+int keeper_start(struct keeper *k)
+{
+    int fds[] = {k->page_fd, k->lock_fd, k->wake_fd, k->notify_fd, k->self_fd};
+    char text[5][12];
+    char *argv[7] = {(char *)"galera-lease-guardian"};
+    char *envp[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LANG=C.UTF-8", NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none;
+    pid_t pid;
+
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attr);
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+    for (int i = 0; i < 5; i++) {
+        posix_spawn_file_actions_adddup2(&actions, fds[i], CHILD_FD_BASE + i);
+        snprintf(text[i], sizeof text[i], "%d", CHILD_FD_BASE + i);
+        argv[1 + i] = text[i];
+    }
+    int r = posix_spawn(&pid, k->path, &actions, &attr, argv, envp);
+
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attr);
+    if (r != 0)
+        return -r;
+    k->pid = pid;
+    k->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    return k->pidfd < 0 ? -errno : 0;
+}
+
+void keeper_wake(struct keeper *k)
+{
+    uint64_t one = 1;
+
+    if (write(k->wake_fd, &one, sizeof one) < 0)
+        errno = 0; /* the counter is full: it will look anyway */
+}
+
+void keeper_reap(struct keeper *k)
+{
+    if (k->pid > 0)
+        waitpid(k->pid, NULL, 0);
+    if (k->pidfd >= 0)
+        close(k->pidfd);
+    k->pid = 0;
+    k->pidfd = -1;
+}

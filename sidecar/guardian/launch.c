@@ -1,0 +1,91 @@
+/*
+ * galera-lease-launch: the last step before a hook runs.
+ *
+ *     galera-lease-launch [--cgroup DIR] [--page-fd N --epoch E] -- /path/to/executable
+ *
+ * Own session, own cgroup, signals as a fresh process expects them, and, for a promote hook, the question to
+ * the guardian's page whether this epoch may still start anything. It runs between fork and exec, where the
+ * threaded sidecar must not run code of its own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guardian/page.h"
+#include "proc/child.h"
+#include "util/cleanup.h"
+#include "util/parse.h"
+
+static _Noreturn void die(int code, const char *what, const char *detail)
+{
+    fprintf(stderr, "galera-lease-launch: %s %s: %s\n", what, detail, strerror(errno));
+    exit(code);
+}
+
+static void join_cgroup(const char *folder)
+{
+    char path[2048];
+
+    snprintf(path, sizeof path, "%s/cgroup.procs", folder);
+    _cleanup_(closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, "0", 1) != 1)
+        die(CHILD_EXIT_SETUP, "cannot join", path);
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+
+    for (int s = 1; s < NSIG; s++)
+        signal(s, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void ask_page(int fd, uint64_t epoch)
+{
+    struct page *page;
+
+    if (page_map(fd, &page) < 0)
+        die(CHILD_EXIT_SETUP, "cannot map", "the guardian's page");
+    if (!page_may_start(page, epoch, getpid())) {
+        fprintf(stderr, "galera-lease-launch: epoch %llu may not start any more: the lease is ending\n",
+                (unsigned long long)epoch);
+        exit(CHILD_EXIT_FORBIDDEN);
+    }
+}
+
+int main(int argc, char *argv[])
+{
+    const char *cgroup = NULL;
+    int page_fd = -1, i = 1;
+    uint64_t epoch = 0;
+
+    for (; i + 1 < argc && strcmp(argv[i], "--") != 0; i += 2) {
+        if (strcmp(argv[i], "--cgroup") == 0)
+            cgroup = argv[i + 1];
+        else if (strcmp(argv[i], "--page-fd") == 0)
+            page_fd = atoi(argv[i + 1]);
+        else if (strcmp(argv[i], "--epoch") != 0 || parse_u64(argv[i + 1], &epoch) < 0)
+            break;
+    }
+    if (i + 1 >= argc || strcmp(argv[i], "--") != 0) {
+        fprintf(stderr, "usage: galera-lease-launch [--cgroup DIR] [--page-fd N --epoch E] -- EXECUTABLE\n");
+        return CHILD_EXIT_SETUP;
+    }
+    setsid(); /* fails only for a group leader, which has what we want */
+    if (cgroup)
+        join_cgroup(cgroup);
+    if (page_fd >= 0)
+        ask_page(page_fd, epoch);
+    reset_signals();
+    if (close_range(3, ~0U, 0) < 0)
+        die(CHILD_EXIT_SETUP, "cannot close", "descriptors");
+    execv(argv[i + 1], argv + i + 1);
+    die(CHILD_EXIT_EXEC, "cannot execute", argv[i + 1]);
+}

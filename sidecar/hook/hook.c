@@ -1,0 +1,283 @@
+#include "hook/hook.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proc/cgroup.h"
+#include "proc/kill.h"
+#include "util/cleanup.h"
+#include "util/parse.h"
+
+const char *hook_kind_name(enum hook_kind kind)
+{
+    static const char *const names[HOOK_KINDS] = {"promote", "demote", "fence", "check"};
+
+    return (unsigned)kind < HOOK_KINDS ? names[kind] : "?";
+}
+
+uint64_t hook_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list_steps(struct hook_run *run, const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return -errno;
+    if (!S_ISDIR(st.st_mode)) {
+        run->steps[run->count++] = strdup(path);
+        return run->steps[0] ? 0 : -ENOMEM;
+    }
+    DIR *d = opendir(path);
+
+    if (!d)
+        return -errno;
+    for (struct dirent *e; run->count < HOOK_STEPS_MAX && (e = readdir(d));)
+        if (e->d_name[0] != '.' && asprintf(&run->steps[run->count], "%s/%s", path, e->d_name) > 0)
+            run->count++;
+    closedir(d);
+    qsort(run->steps, run->count, sizeof run->steps[0], by_name);
+    if (run->kind == HOOK_DEMOTE || run->kind == HOOK_FENCE)
+        for (unsigned i = 0; i < run->count / 2; i++) {
+            char *other = run->steps[run->count - 1 - i];
+
+            run->steps[run->count - 1 - i] = run->steps[i];
+            run->steps[i] = other;
+        }
+    return run->count > 0 ? 0 : -ENOENT;
+}
+
+static void put(struct hook_run *run, const char *key, const char *value)
+{
+    unsigned n = 0;
+
+    while (run->env[n])
+        n++;
+    if (n < HOOK_ENV_MAX && asprintf(&run->env[n], "%s=%s", key, value ? value : "") < 0)
+        run->env[n] = NULL;
+}
+
+static void put_u64(struct hook_run *run, const char *key, uint64_t value)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    put(run, key, text);
+}
+
+static void build_env(struct hook_run *run, const struct hook_spec *s, const struct hook_facts *f)
+{
+    char nonce[33] = "";
+
+    if (f->nonce)
+        format_hex(f->nonce, 16, nonce);
+    put(run, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    put(run, "LANG", "C.UTF-8");
+    put(run, "GALERA_LEASE_HOOK", hook_kind_name(s->kind));
+    put(run, "GALERA_LEASE_NAME", f->lease);
+    put(run, "GALERA_LEASE_MEMBER", f->member);
+    put_u64(run, "GALERA_LEASE_EPOCH", f->epoch);
+    put(run, "GALERA_LEASE_NONCE", nonce);
+    put(run, "GALERA_LEASE_ROLE", f->role);
+    put(run, "GALERA_LEASE_REASON", f->reason);
+    put(run, "GALERA_LEASE_PREVIOUS", f->previous);
+    put_u64(run, "GALERA_LEASE_BUDGET_MS", s->budget_ns / 1000000);
+    put(run, "GALERA_LEASE_CGROUP", f->promote_cgroup);
+    put(run, "GALERA_LEASE_RUNDIR", f->run_dir);
+    put(run, "GALERA_LEASE_STATEDIR", f->state_dir);
+}
+
+static int start_step(struct hook_run *run)
+{
+    struct child_request q = {.launcher = run->launcher,
+                              .path = run->steps[run->next],
+                              .envp = run->env,
+                              .cgroup = run->cgroup,
+                              .page_fd = run->page_fd,
+                              .epoch = run->epoch};
+
+    run->next++;
+    return child_start(&q, &run->child);
+}
+
+int hook_start(struct hook_run *run, const struct hook_spec *s, const struct hook_facts *f,
+               hook_line_fn line_fn, void *userdata)
+{
+    *run = (struct hook_run){.kind = s->kind,
+                             .page_fd = s->page_fd,
+                             .epoch = f->epoch,
+                             .child = {.pidfd = -1, .out_fd = -1},
+                             .deadline_ns = hook_now_ns() + s->budget_ns,
+                             .line_fn = line_fn,
+                             .userdata = userdata,
+                             .launcher = strdup(s->launcher),
+                             .cgroup = s->cgroup ? strdup(s->cgroup) : NULL};
+    build_env(run, s, f);
+    int r = list_steps(run, s->path);
+
+    if (r == 0)
+        r = start_step(run);
+    if (r < 0)
+        hook_deinit(run);
+    return r;
+}
+
+static void end_line(struct hook_run *run)
+{
+    run->line[run->line_length] = '\0';
+    parse_sanitise(run->line);
+    if (run->line_fn && run->line_length > 0 && run->lines < HOOK_LINES_MAX)
+        run->line_fn(run->userdata, run->line);
+    if (run->line_fn && run->lines == HOOK_LINES_MAX)
+        run->line_fn(run->userdata, "(more output is dropped)");
+    run->lines++;
+    run->line_length = 0;
+}
+
+static void read_output(struct hook_run *run)
+{
+    char buf[4096];
+
+    /* Bounded per call: a hook that prints without end must not keep the loop. */
+    for (unsigned round = 0; run->child.out_fd >= 0 && round < 4; round++) {
+        ssize_t n = read(run->child.out_fd, buf, sizeof buf);
+
+        if (n < 0)
+            return;
+        if (n == 0) {
+            close(run->child.out_fd);
+            run->child.out_fd = -1;
+            return;
+        }
+        for (ssize_t i = 0; i < n; i++) {
+            if (buf[i] == '\n' || run->line_length == HOOK_LINE_MAX - 1)
+                end_line(run);
+            if (buf[i] != '\n')
+                run->line[run->line_length++] = buf[i];
+        }
+    }
+}
+
+static void drop_child(struct hook_run *run)
+{
+    if (run->child.out_fd >= 0)
+        close(run->child.out_fd);
+    if (run->child.pidfd >= 0)
+        close(run->child.pidfd);
+    run->child = (struct child){.pidfd = -1, .out_fd = -1};
+}
+
+static enum hook_outcome step_ended(struct hook_run *run, int status)
+{
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+
+    read_output(run);
+    if (run->line_length > 0)
+        end_line(run);
+    drop_child(run);
+    if (run->kind == HOOK_CHECK && code == HOOK_CHECK_STOPPED) {
+        run->stopped++;
+        code = 0;
+    } else if (run->kind == HOOK_CHECK && code == 0 && run->stopped > 0) {
+        code = 1; /* one part runs, another does not */
+    }
+    run->code = code;
+    /* A stop goes on through all its parts: what can be stopped must be. */
+    if (code != 0 && run->kind != HOOK_DEMOTE && run->kind != HOOK_FENCE)
+        return HOOK_FAILED;
+    if (run->next < run->count) {
+        int r = start_step(run);
+
+        run->code = -r;
+        return r < 0 ? HOOK_NOT_RUN : HOOK_RUNNING;
+    }
+    if (run->kind == HOOK_CHECK && run->stopped > 0)
+        return run->stopped == run->count ? HOOK_STOPPED : HOOK_FAILED;
+    return code == 0 ? HOOK_OK : HOOK_FAILED;
+}
+
+enum hook_outcome hook_dispatch(struct hook_run *run)
+{
+    int status;
+
+    read_output(run);
+    if (run->child.pid > 0 && waitpid(run->child.pid, &status, WNOHANG) == run->child.pid) {
+        run->child.pid = 0;
+        return step_ended(run, status);
+    }
+    if (hook_now_ns() >= run->deadline_ns) {
+        hook_kill(run);
+        return HOOK_TIMED_OUT;
+    }
+    return HOOK_RUNNING;
+}
+
+void hook_kill(struct hook_run *run)
+{
+    if (run->child.pid <= 0)
+        return;
+    if (run->cgroup)
+        cgroup_kill(run->cgroup);
+    kill_session(run->child.pid);
+    kill(run->child.pid, SIGKILL);
+    waitpid(run->child.pid, NULL, 0);
+    run->child.pid = 0;
+    drop_child(run);
+}
+
+void hook_deinit(struct hook_run *run)
+{
+    hook_kill(run);
+    drop_child(run);
+    for (unsigned i = 0; i < HOOK_STEPS_MAX; i++)
+        free(run->steps[i]);
+    for (unsigned i = 0; i < HOOK_ENV_MAX; i++)
+        free(run->env[i]);
+    free(run->launcher);
+    free(run->cgroup);
+    *run = (struct hook_run){.child = {.pidfd = -1, .out_fd = -1}};
+}
+
+enum hook_outcome hook_run_sync(const struct hook_spec *spec, const struct hook_facts *facts,
+                                hook_line_fn line_fn, void *userdata)
+{
+    struct hook_run run;
+    enum hook_outcome outcome = HOOK_RUNNING;
+
+    if (hook_start(&run, spec, facts, line_fn, userdata) < 0)
+        return HOOK_NOT_RUN;
+    while (outcome == HOOK_RUNNING) {
+        uint64_t now = hook_now_ns();
+        struct pollfd fds[] = {{.fd = run.child.pidfd, .events = POLLIN},
+                               {.fd = run.child.out_fd, .events = POLLIN}};
+        uint64_t left = run.deadline_ns > now ? run.deadline_ns - now : 0;
+        struct timespec wait = {.tv_sec = (time_t)(left / 1000000000u),
+                                .tv_nsec = (long)(left % 1000000000u)};
+
+        ppoll(fds, 2, &wait, NULL);
+        outcome = hook_dispatch(&run);
+    }
+    hook_deinit(&run);
+    return outcome;
+}

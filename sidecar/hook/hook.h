@@ -1,0 +1,100 @@
+#pragma once
+/*
+ * The hook contract: what a hook gets, how it ends, and that it is bounded (R9).
+ *
+ * A hook is one executable, or a folder of them run in name order (demote and fence: in reverse). Exit 0 is
+ * success. `check`: 0 running, 3 stopped (nothing of the controller is left, none starting or stopping), else
+ * unhealthy; of a folder: stopped when all say 3, running when all say 0.
+ *
+ * Each hook runs in its own session and, where cgroup v2 is writable, in its slot's cgroup. When its budget
+ * is over, all that it left there is killed; after exit 0 it is left alone: a promote hook's cgroup is the
+ * controller's home.
+ *
+ * hook_start() and hook_dispatch() never block: watch hook_run.child.pidfd and .out_fd and call
+ * hook_dispatch() when one is readable and at hook_deadline_ns. hook_run_sync() blocks, for the guardian.
+ * Times are CLOCK_BOOTTIME.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proc/child.h"
+
+#define HOOK_STEPS_MAX     32
+#define HOOK_LINE_MAX      512
+#define HOOK_LINES_MAX     200 /* of one hook; more is dropped, and said */
+#define HOOK_ENV_MAX       20
+#define HOOK_CHECK_STOPPED 3
+
+enum hook_kind { HOOK_PROMOTE, HOOK_DEMOTE, HOOK_FENCE, HOOK_CHECK, HOOK_KINDS };
+
+enum hook_outcome {
+    HOOK_RUNNING,   /* not ended yet */
+    HOOK_OK,        /* exit 0 of all; of a check: the controller runs */
+    HOOK_STOPPED,   /* of a check only */
+    HOOK_FAILED,    /* exit code in hook_run.code (128+signal when killed) */
+    HOOK_TIMED_OUT, /* and killed */
+    HOOK_NOT_RUN,   /* could not be started; errno in hook_run.code */
+};
+
+struct hook_facts {
+    const char *lease, *member, *role, *reason, *previous;
+    const char *run_dir, *state_dir;
+    const char *promote_cgroup; /* where the controller lives; "" without cgroups */
+    uint64_t epoch;
+    const uint8_t *nonce; /* 16 bytes */
+};
+
+struct hook_spec {
+    enum hook_kind kind;
+    const char *path;
+    const char *launcher;
+    const char *cgroup; /* of the slot; NULL: none */
+    int page_fd;        /* promote: ask the page; else -1 */
+    uint64_t budget_ns;
+};
+
+typedef void (*hook_line_fn)(void *userdata, const char *line); /* sanitised */
+
+struct hook_run {
+    enum hook_kind kind;
+    char *steps[HOOK_STEPS_MAX];
+    unsigned count, next;
+    char *env[HOOK_ENV_MAX + 1];
+    char *launcher, *cgroup;
+    int page_fd;
+    uint64_t epoch, deadline_ns;
+    struct child child; /* pid 0: none */
+    int code;
+    unsigned stopped; /* steps of a check that said 3 */
+    unsigned lines;
+    char line[HOOK_LINE_MAX];
+    unsigned line_length;
+    hook_line_fn line_fn;
+    void *userdata;
+};
+
+const char *hook_kind_name(enum hook_kind kind);
+uint64_t hook_now_ns(void);
+
+/* Checks owner, mode and every parent of @path (a file or a folder of files). 0, or 1 with a reason for an
+ * operator. */
+int hook_verify(const char *path, char *ret_reason, unsigned size);
+
+/* Starts the first step. 0, or negative errno with nothing to clean up. */
+int hook_start(struct hook_run *run, const struct hook_spec *spec, const struct hook_facts *facts,
+               hook_line_fn line_fn, void *userdata);
+
+/* Moves on; HOOK_RUNNING until all is over. After any other value only hook_deinit() may follow. */
+enum hook_outcome hook_dispatch(struct hook_run *run);
+static inline uint64_t hook_deadline_ns(const struct hook_run *run)
+{
+    return run->deadline_ns;
+}
+
+/* Kills what runs and all that it left, and frees. Idempotent. */
+void hook_kill(struct hook_run *run);
+void hook_deinit(struct hook_run *run);
+
+/* All of it, blocking. */
+enum hook_outcome hook_run_sync(const struct hook_spec *spec, const struct hook_facts *facts,
+                                hook_line_fn line_fn, void *userdata);

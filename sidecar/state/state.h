@@ -1,0 +1,49 @@
+#pragma once
+/*
+ * The state file (R7, R8) and the flock: one sidecar per lease and host.
+ *
+ * The file remembers the highest epoch seen, and what a restart needs to resume: nonce, its epoch, and the
+ * deadline in terms of this boot's clocks. It is text with a checksum, replaced atomically. A damaged file is
+ * "know nothing": the caller says it aloud.
+ */
+#include <stdint.h>
+
+#include "core/lease.h"
+#include "util/clocks.h"
+
+enum state_result {
+    STATE_OK = 0,
+    STATE_ABSENT,
+    STATE_DAMAGED,
+    STATE_OTHER_BOOT, /* the epoch counts, the deadline does not */
+    STATE_LOCKED,     /* another sidecar or guardian of this lease is alive on this host */
+};
+
+struct state_record {
+    uint64_t epoch_seen;
+    struct lease_nonce nonce;
+    uint64_t epoch;
+    uint64_t remaining_ns; /* until the deadline, at @at; 0: erased */
+    struct clocks_instant at;
+};
+
+/* STATE_OK with the fd that holds the lock (close it to let go), STATE_LOCKED, or negative errno. */
+int state_lock(const char *folder, int *ret_fd);
+
+/* Fills @ret_memory: zeroes where nothing is known. enum state_result or negative errno. */
+int state_load(const char *folder, struct lease_memory *ret_memory);
+
+/* Blocks for an fsync when @durable. 0 or negative errno. */
+int state_save(const char *folder, const struct state_record *record, int durable);
+
+/*
+ * The thread that saves, so that a slow disk never blocks the loop. Saves are done in order; one that is not
+ * durable is dropped when a newer one waits behind it.
+ */
+struct saver;
+int saver_new(const char *folder, struct saver **ret);
+struct saver *saver_free(struct saver *saver); /* finishes what is queued */
+int saver_fd(const struct saver *saver);       /* readable: call saver_take() */
+int saver_submit(struct saver *saver, uint32_t id, const struct state_record *record, int durable);
+/* 1 and the result of one durable save, or 0: no more. */
+int saver_take(struct saver *saver, uint32_t *ret_id, int *ret_error);
