@@ -5,6 +5,7 @@
  * An endpoint is written "unix:/absolute/path", "host:port", "host" (port 3306) or "[v6-address]:port".
  * Thread: any.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,7 @@ struct access_endpoint {
 enum access_result {
     ACCESS_OK = 0,
     ACCESS_MALFORMED,  /* endpoint: not one of the shapes above */
-    ACCESS_MISSING,    /* password file: does not exist, or may not be read by us; errno is in @ret_errno */
+    ACCESS_MISSING,    /* password file: does not exist, or may not be read by us; see errno */
     ACCESS_EXPOSED,    /* password file: not a regular file of root's or ours, or group or others may read or
                           write it */
     ACCESS_UNSUITABLE, /* password file: empty, too long, or holds control characters */

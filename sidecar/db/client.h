@@ -163,7 +163,7 @@ int client_write(struct client *client, uint32_t id, enum lease_write kind,
  * nothing. */
 void client_cancel(struct client *client, uint32_t id);
 
-/* Bookkeeping. 0, -ENOBUFS, -EINVAL. */
+/* Bookkeeping. 0, -ENOBUFS, -EALREADY, -EINVAL, -ENOMEM. */
 int client_heartbeat(struct client *client, const struct client_heartbeat *heartbeat);
 int client_members(struct client *client);
 int client_requests(struct client *client);

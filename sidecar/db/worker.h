@@ -12,14 +12,15 @@
  * 2026); the connector's own time-outs are only the second line. Name resolution cannot be cancelled: for
  * that there is worker_abandon(), after which the thread frees everything itself when it comes back.
  *
- * How it cancels: by shutdown() on a close-on-exec duplicate of the connection's socket, taken when it was connected
- * and guarded by a lock against its own close. Not by mariadb_cancel(), whatever lock there is around mysql_close():
- * when a call fails, the connector frees its socket object inside that very call (end_server, connector 3.3), which
- * no lock of ours covers, and mariadb_cancel() would walk into the freed object.
+ * How it cancels: by shutdown() on a close-on-exec duplicate of the connection's socket, taken when it was
+ * connected and guarded by a lock against its own close. Not by mariadb_cancel(), whatever lock there is
+ * around mysql_close(): when a call fails, the connector frees its socket object inside that very call
+ * (end_server, connector 3.3), which no lock of ours covers, and mariadb_cancel() would walk into the freed
+ * object.
  *
- * Descriptors: the connector opens its sockets without close-on-exec (measured, unix and TCP): the worker sets it.
- * Signals: the connector ignores SIGPIPE for the whole process when it is initialised, and sends with MSG_NOSIGNAL,
- * so the old disposition can be put back right after (measured).
+ * Descriptors: the connector opens its sockets without close-on-exec (measured, unix and TCP): the worker
+ * sets it. Signals: the connector ignores SIGPIPE for the whole process when it is initialised, and sends
+ * with MSG_NOSIGNAL, so the old disposition can be put back right after (measured).
  *
  * Thread: all functions from the owner's thread. No function blocks, except worker_free() (joins; cancel
  * first).
@@ -56,9 +57,11 @@ struct worker_config {
 struct worker_facts {
     uint64_t instance; /* identity of this start of the server: hash of its wsrep_gcomm_uuid; 0: not Galera */
     /*
-     * A lower bound of how long it had been up, whatever its wall clock did: the InnoDB master thread's loops (active +
-     * idle) less one. Measured: idle, under load, under DDL the sum was up to 0.8 s above the true age, never 1 s,
-     * because the first loop counts at once; loops missed while the process was frozen are not made up for.
+     * A lower bound of how long it had been up, whatever its wall clock did: the smaller of Uptime and the
+     * InnoDB master thread's loops (active + idle), less two seconds and a tenth. Measured: idle, under load,
+     * under DDL the sum of the loops was up to 0.8 s above the true age, never 1 s, because the first loop
+     * counts at once; loops missed while the process was frozen are not made up for. The tenth is for a
+     * server clock that is slewed.
      */
     uint64_t up_ns;
     bool galera;
@@ -73,6 +76,7 @@ enum worker_kind {
     WORKER_CONNECT, /* be connected; nothing else */
     WORKER_READ,
     WORKER_WRITE,
+    WORKER_CALL,  /* classed like a write, but answers with rows */
     WORKER_CLOSE, /* close the connection; the thread stays */
 };
 
@@ -91,7 +95,7 @@ struct worker_result {
 
 struct worker;
 
-/* 0 or -errno. Starts the thread; connects nothing yet. */
+/* 0 or -errno. Starts the thread; connects nothing yet. -EAGAIN: too many abandoned ones are still stuck. */
 int worker_new(const struct worker_config *config, struct worker **ret_worker);
 
 /* Cancels, joins, frees. Returns NULL. */
@@ -112,6 +116,9 @@ int worker_take(struct worker *worker, struct worker_result *ret_result);
 
 /* Ends the call under way. It is answered soon, as UNKNOWN (write) or REFUSED. */
 void worker_cancel(struct worker *worker);
+
+/* After this error another endpoint may do better. Not so after a lost conflict (1213). */
+bool worker_error_moves(unsigned error);
 
 bool worker_busy(const struct worker *worker);
 bool worker_connected(const struct worker *worker); /* as of the last result taken */
