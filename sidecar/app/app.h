@@ -1,0 +1,6 @@
+#pragma once
+/* Running the sidecar. */
+#include "app/config.h"
+
+/* Runs until it was told to end and has let go of the lease. The process's exit code. */
+int app_run(const struct config *config);

@@ -1,0 +1,41 @@
+#pragma once
+/*
+ * The configuration of one sidecar, read whole: every mistake is reported with file and line, none is guessed
+ * over.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/lease.h"
+
+#define CONFIG_TEXT_MAX      256
+#define CONFIG_PATH_MAX      256
+#define CONFIG_ENDPOINTS_MAX 16
+#define CONFIG_ERRORS_MAX    64
+
+struct config {
+    char name[LEASE_NAME_MAX + 1], member[LEASE_NAME_MAX + 1];
+    char address[CONFIG_TEXT_MAX];
+    char endpoints[CONFIG_ENDPOINTS_MAX][CONFIG_TEXT_MAX];
+    size_t endpoint_count;
+    char controller_endpoint[CONFIG_TEXT_MAX]; /* empty: the first */
+    char user[CONFIG_TEXT_MAX], password_file[CONFIG_PATH_MAX];
+    struct lease_timing timing;
+    uint64_t restart_window_ns;
+    uint64_t priority, check_failures, restarts, controller_port;
+    char controller_version[CONFIG_TEXT_MAX];
+    char promote[CONFIG_PATH_MAX], demote[CONFIG_PATH_MAX], fence[CONFIG_PATH_MAX], check[CONFIG_PATH_MAX];
+    char state_dir[CONFIG_PATH_MAX], run_dir[CONFIG_PATH_MAX], libexec_dir[CONFIG_PATH_MAX];
+    char cgroup[CONFIG_TEXT_MAX], log_level[CONFIG_TEXT_MAX];
+};
+
+struct config_errors {
+    size_t count;
+    char list[CONFIG_ERRORS_MAX][512]; /* "file:line: what is wrong" */
+};
+
+/* Checks a hook path; 0 or 1 with a reason. Given by the caller, so that this layer needs no hooks. */
+typedef int (*config_verify_fn)(const char *path, char *ret_reason, unsigned size);
+
+/* 0 with everything filled in; 1 with at least one error. @verify may be NULL: hooks are not looked at. */
+int config_load(const char *path, config_verify_fn verify, struct config *ret, struct config_errors *errors);

@@ -1,0 +1,355 @@
+#include "app/node.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "util/log.h"
+
+#define GUARDIAN_RETRY_NS (100 * LEASE_NS_PER_MS)
+#define TICK_NS           LEASE_NS_PER_S
+
+static void on_wake(void *userdata);
+
+void node_queue(struct node *n, const struct lease_event *event)
+{
+    if (n->queued == NODE_QUEUE) { /* the core answers one statement at a time: this can't fill up */
+        log_error("queue", "lease=%s what=\"event queue is full\"", n->config->name);
+        return;
+    }
+    n->queue[n->queued++] = *event;
+}
+
+static void step(struct node *n, struct lease_event *event)
+{
+    struct lease_commands commands;
+
+    clocks_sample(&n->clocks);
+    event->now = (struct lease_now){.fast_ns = n->clocks.fast_ns, .slow_ns = n->clocks.slow_ns};
+    if (getrandom(event->entropy, sizeof event->entropy, 0) != (ssize_t)sizeof event->entropy)
+        lease_assert_failed("getrandom", __FILE__, __LINE__);
+    lease_step(&n->lease, event, &commands);
+    execute(n, &commands);
+}
+
+/* The nearer of both clocks' times. Far ones are approached in steps: CLOCK_BOOTTIME may be slewed. */
+static void set_wake(struct node *n)
+{
+    struct lease_now wake = lease_wake(&n->lease);
+    uint64_t fast = wake.fast_ns == LEASE_NEVER ? LEASE_NEVER : wake.fast_ns - n->lease.now.fast_ns;
+    uint64_t slow = wake.slow_ns == LEASE_NEVER ? LEASE_NEVER : wake.slow_ns - n->lease.now.slow_ns;
+    uint64_t delay = fast < slow ? fast : slow;
+
+    if (delay == LEASE_NEVER)
+        return;
+    if (delay > LEASE_NS_PER_S)
+        delay = delay / 10 * 9;
+    loop_timer(n->loop, NODE_TIMER_WAKE, delay, on_wake, n);
+}
+
+void node_feed(struct node *n, struct lease_event *event)
+{
+    node_queue(n, event);
+    if (n->stepping || n->lease.exited)
+        return;
+    n->stepping = true;
+    while (n->queued > 0 && !n->lease.exited) {
+        struct lease_event next = n->queue[0];
+
+        memmove(n->queue, n->queue + 1, --n->queued * sizeof next);
+        step(n, &next);
+    }
+    n->stepping = false;
+    set_wake(n);
+}
+
+static void on_wake(void *userdata)
+{
+    struct lease_event e = {.type = LEASE_EVENT_TICK};
+
+    node_feed(userdata, &e);
+}
+
+static void on_signal(void *userdata, int signal)
+{
+    struct node *n = userdata;
+    struct lease_event e = {.type = LEASE_EVENT_STOP};
+
+    log_info("signal", "lease=%s signal=%d action=\"%s\"", n->config->name, signal,
+             n->exiting ? "already ending" : "stop the controller, release, end");
+    n->exiting = true;
+    node_feed(n, &e);
+}
+
+static void on_saved(void *userdata)
+{
+    struct node *n = userdata;
+    struct lease_event e = {.type = LEASE_EVENT_SAVED};
+    uint32_t id;
+    int error;
+
+    while (saver_take(n->saver, &id, &error)) {
+        if (error < 0) {
+            snprintf(n->last_error, sizeof n->last_error, "state file: %s", strerror(-error));
+            log_error(
+                "state",
+                "lease=%s folder=%s error=\"%s\" action=\"nothing is started or released until it can be "
+                "written\"",
+                n->config->name, n->config->state_dir, strerror(-error));
+        }
+        e.saved.id = id;
+        e.saved.ok = error >= 0;
+        node_feed(n, &e);
+    }
+}
+
+/* ---------------------------------------------------------------- guardian */
+
+static void start_guardian(void *userdata);
+
+static void on_guardian_end(void *userdata)
+{
+    struct node *n = userdata;
+    struct lease_event e = {.type = LEASE_EVENT_GUARDIAN, .guardian = {.news = LEASE_GUARDIAN_DOWN}};
+
+    loop_unwatch(n->loop, n->keeper.pidfd);
+    keeper_reap(&n->keeper);
+    log_error("guardian", "lease=%s what=\"the guardian ended\" action=\"started again\"", n->config->name);
+    node_feed(n, &e);
+    if (hook_now_ns() - n->guardian_started_ns > GUARDIAN_RETRY_NS)
+        start_guardian(n);
+    else
+        loop_timer(n->loop, NODE_TIMER_GUARDIAN, GUARDIAN_RETRY_NS / 2, start_guardian, n);
+}
+
+static void start_guardian(void *userdata)
+{
+    struct node *n = userdata;
+    struct lease_event e = {.type = LEASE_EVENT_GUARDIAN, .guardian = {.news = LEASE_GUARDIAN_UP}};
+    int r = keeper_start(&n->keeper);
+
+    n->guardian_started_ns = hook_now_ns();
+    if (r == 0)
+        r = loop_watch(n->loop, n->keeper.pidfd, on_guardian_end, n);
+    if (r < 0) {
+        snprintf(n->last_error, sizeof n->last_error, "guardian: %s", strerror(-r));
+        log_error("guardian", "lease=%s path=%s error=\"%s\" action=\"this member does not lead without it\"",
+                  n->config->name, n->guardian_path, strerror(-r));
+        loop_timer(n->loop, NODE_TIMER_GUARDIAN, GUARDIAN_RETRY_NS, start_guardian, n);
+        return;
+    }
+    node_feed(n, &e);
+}
+
+static void on_guardian_news(void *userdata)
+{
+    struct node *n = userdata;
+    struct lease_event e = {.type = LEASE_EVENT_GUARDIAN};
+    uint64_t count, epoch;
+
+    if (read(n->keeper.notify_fd, &count, sizeof count) < 0)
+        return;
+    if (!page_fencing(n->page))
+        return;
+    if (!n->lease.fencing) {
+        e.guardian.news = LEASE_GUARDIAN_FENCING;
+        node_feed(n, &e);
+    }
+    if (page_stopped(n->page, &epoch)) {
+        e.guardian.news = LEASE_GUARDIAN_STOPPED;
+        e.guardian.epoch = epoch;
+        node_feed(n, &e);
+    }
+}
+
+/* ---------------------------------------------------------------- database */
+
+static void on_requests(struct node *n, const struct client_answer *a)
+{
+    if (n->request != 0 || a->request_count == 0 || n->lease.role != LEASE_LEADER || n->lease.handover)
+        return;
+    const struct rows_request *q = &a->requests[0];
+
+    if (client_claim(n->client, q->id) < 0)
+        return;
+    n->request = q->id;
+    n->request_action = q->action;
+    n->request_epoch = q->epoch;
+    snprintf(n->request_target, sizeof n->request_target, "%s", q->target);
+    log_info("request", "lease=%s id=%llu action=%s who=%s for_epoch=%llu", n->config->name,
+             (unsigned long long)q->id, q->action == ROWS_STEP_DOWN ? "step-down" : "switchover", q->who,
+             (unsigned long long)q->epoch);
+}
+
+static void finish_request(struct node *n, const char *outcome)
+{
+    client_finish(n->client, n->request, outcome);
+    n->request = 0;
+}
+
+/* Claimed before acting, so that none acts twice. */
+static void on_claim(struct node *n, const struct client_answer *a)
+{
+    struct lease_event e = {.type = LEASE_EVENT_REQUEST};
+
+    if (a->request != n->request)
+        return;
+    if (a->answer != LEASE_ANSWER_ROW) {
+        n->request = 0; /* somebody was quicker, or nobody knows: it is read again */
+        return;
+    }
+    if (n->lease.role != LEASE_LEADER || n->lease.handover) {
+        finish_request(n, "refused: this member does not lead any more");
+    } else if (n->request_epoch != 0 && n->request_epoch != n->lease.own.epoch) {
+        finish_request(n, "refused: it was meant for another epoch");
+    } else {
+        e.request.reason =
+            n->request_action == ROWS_STEP_DOWN ? LEASE_REASON_STEP_DOWN : LEASE_REASON_SWITCHOVER;
+        memcpy(e.request.target, n->request_target, sizeof e.request.target);
+        node_feed(n, &e);
+    }
+}
+
+static void note_error(struct node *n, const struct client_answer *a)
+{
+    if (a->error == 0)
+        return;
+    char text[sizeof n->last_error];
+
+    snprintf(text, sizeof text, "%s: %u %s", a->endpoint ? a->endpoint : "", a->error,
+             a->text ? a->text : "");
+    if (strcmp(text, n->last_error) != 0)
+        log_warning("database", "lease=%s endpoint=%s error=%u text=\"%s\" answer=%s", n->config->name,
+                    a->endpoint ? a->endpoint : "-", a->error, a->text ? a->text : "",
+                    lease_answer_name(a->answer));
+    strcpy(n->last_error, text);
+}
+
+static void on_answer(const struct client_answer *a, void *userdata)
+{
+    struct node *n = userdata;
+    struct lease_event e = {0};
+
+    note_error(n, a);
+    switch (a->kind) {
+    case CLIENT_READ:
+        e.type = LEASE_EVENT_READ;
+        e.read.op = a->id;
+        e.read.answer = a->answer;
+        e.read.non_primary = a->non_primary;
+        e.read.instance = a->instance;
+        e.read.instance_up_ns = a->instance_up_ns;
+        e.read.row = a->row;
+        node_feed(n, &e);
+        break;
+    case CLIENT_WRITE:
+        e.type = LEASE_EVENT_WRITE;
+        e.write.op = a->id;
+        e.write.answer = a->answer;
+        node_feed(n, &e);
+        break;
+    case CLIENT_MEMBERS:
+        if (a->answer != LEASE_ANSWER_ROW)
+            break;
+        e.type = LEASE_EVENT_MEMBERS;
+        e.members.list = a->members;
+        e.members.count = a->member_count;
+        node_feed(n, &e);
+        break;
+    case CLIENT_REQUESTS:
+        if (a->answer == LEASE_ANSWER_ROW)
+            on_requests(n, a);
+        break;
+    case CLIENT_CLAIM: on_claim(n, a); break;
+    case CLIENT_HEARTBEAT:
+    case CLIENT_FINISH:
+    case CLIENT_EVENT: break;
+    }
+}
+
+static void on_client(void *userdata)
+{
+    struct node *n = userdata;
+
+    client_dispatch(n->client);
+}
+
+static void on_beat(void *userdata)
+{
+    struct node *n = userdata;
+
+    report_beat(n);
+    client_members(n->client);
+    report_status(n);
+    loop_timer(n->loop, NODE_TIMER_BEAT, n->config->timing.renew_ns, on_beat, n);
+}
+
+static void on_request_poll(void *userdata)
+{
+    struct node *n = userdata;
+
+    if (n->lease.role == LEASE_LEADER && n->request == 0)
+        client_requests(n->client);
+    loop_timer(n->loop, NODE_TIMER_REQUESTS, n->config->timing.poll_ns, on_request_poll, n);
+}
+
+static void on_tick(void *userdata)
+{
+    struct node *n = userdata;
+    uint64_t stall = loop_stall_ns(n->loop);
+
+    if (stall > n->stall_max_ns)
+        n->stall_max_ns = stall;
+    client_tick(n->client, hook_now_ns());
+    loop_timer(n->loop, NODE_TIMER_TICK, TICK_NS, on_tick, n);
+}
+
+static int start_client(struct node *n)
+{
+    const struct config *c = n->config;
+    struct client_config k = {.incarnation = n->incarnation, .silence_ns = c->timing.ttl_ns * 2 / 5};
+
+    strcpy(k.lease, c->name);
+    strcpy(k.member, c->member);
+    snprintf(k.user, sizeof k.user, "%s", c->user);
+    for (size_t i = 0; i < c->endpoint_count; i++) {
+        if (access_endpoint_parse(c->endpoints[i], &k.endpoints[i]) != ACCESS_OK)
+            return -EINVAL;
+        if (strcmp(c->endpoints[i], c->controller_endpoint) == 0)
+            k.controller = i;
+    }
+    k.endpoint_count = c->endpoint_count;
+    if (c->password_file[0] && access_password_read(c->password_file, k.password) != ACCESS_OK)
+        return -EACCES;
+    return client_new(&k, on_answer, n, &n->client);
+}
+
+int node_start(struct node *n, const struct lease_memory *memory)
+{
+    struct lease_event e = {.type = LEASE_EVENT_START, .start = *memory};
+    int r = loop_signal(n->loop, SIGTERM, on_signal, n);
+
+    if (r >= 0)
+        r = loop_signal(n->loop, SIGINT, on_signal, n);
+    if (r >= 0)
+        r = saver_new(n->config->state_dir, &n->saver);
+    if (r >= 0)
+        r = loop_watch(n->loop, saver_fd(n->saver), on_saved, n);
+    if (r >= 0)
+        r = start_client(n);
+    if (r >= 0)
+        r = loop_watch(n->loop, client_fd(n->client), on_client, n);
+    if (r >= 0)
+        r = loop_watch(n->loop, n->keeper.notify_fd, on_guardian_news, n);
+    if (r < 0)
+        return r;
+    node_feed(n, &e);
+    start_guardian(n);
+    on_beat(n);
+    on_request_poll(n);
+    on_tick(n);
+    return 0;
+}

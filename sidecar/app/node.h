@@ -1,0 +1,81 @@
+#pragma once
+/*
+ * The node: everything a running sidecar owns, and the only caller of lease_step().
+ *
+ * Events from the loop go through node_feed(); it samples the clocks, steps the core, has execute.c perform
+ * the commands, and sets the timer for the core's next wake. An event that a command produces at once is
+ * queued, never stepped from within.
+ */
+#include "app/config.h"
+#include "core/lease.h"
+#include "db/client.h"
+#include "guardian/keeper.h"
+#include "guardian/page.h"
+#include "hook/hook.h"
+#include "proc/cgroup.h"
+#include "state/state.h"
+#include "util/clocks.h"
+#include "util/loop.h"
+
+#define NODE_QUEUE 32
+
+enum node_timer {
+    NODE_TIMER_WAKE,
+    NODE_TIMER_BEAT,
+    NODE_TIMER_REQUESTS,
+    NODE_TIMER_TICK,
+    NODE_TIMER_GUARDIAN
+};
+
+struct node {
+    const struct config *config;
+    struct loop *loop;
+    struct lease lease;
+    struct clocks clocks;
+    struct lease_nonce incarnation;
+
+    struct lease_event queue[NODE_QUEUE];
+    unsigned queued;
+    bool stepping;
+
+    struct client *client;
+    struct page *page;
+    int page_fd, lock_fd;
+    struct keeper keeper;
+    char guardian_path[CONFIG_PATH_MAX + 32], launcher_path[CONFIG_PATH_MAX + 32];
+    uint64_t guardian_started_ns;
+    uint64_t armed_deadline_ns;
+    struct saver *saver;
+
+    char cgroup_base[CGROUP_PATH_MAX], cgroup_controller[CGROUP_PATH_MAX], cgroup_hook[CGROUP_PATH_MAX],
+        cgroup_guardian[CGROUP_PATH_MAX]; /* empty: none */
+    struct hook_run hook;
+    uint32_t hook_id; /* 0: none runs */
+    enum lease_hook hook_kind;
+    int hook_pidfd, hook_out_fd;
+
+    uint64_t heartbeat;
+    uint64_t request; /* claimed and not finished; 0: none */
+    enum rows_action request_action;
+    char request_target[LEASE_NAME_MAX + 1];
+    uint64_t request_epoch;
+    char last_error[256];
+    uint64_t stall_max_ns;
+    bool exiting;
+};
+
+/* Queues @event (its clocks and entropy are filled in) and steps until the queue is empty. */
+void node_feed(struct node *node, struct lease_event *event);
+
+/* Connects the parts to the loop and sends the first event. 0 or negative errno. */
+int node_start(struct node *node, const struct lease_memory *memory);
+
+/* execute.c */
+void execute(struct node *node, const struct lease_commands *commands);
+void execute_hook_poll(void *node);
+void node_queue(struct node *node, const struct lease_event *event);
+
+/* report.c: what people see. */
+void report_note(struct node *node, const struct lease_command *command);
+void report_status(struct node *node);
+void report_beat(struct node *node);

@@ -1,0 +1,29 @@
+#pragma once
+/* The one table of options: the only truth for the parser, the sample configuration and the manual. */
+#include <stddef.h>
+
+enum option_type {
+    OPTION_NAME,      /* lease or member name */
+    OPTION_TEXT,      /* any printable text */
+    OPTION_PATH,      /* absolute path */
+    OPTION_DURATION,  /* "20s", "500ms": always with a unit */
+    OPTION_COUNT,     /* whole number, min..max */
+    OPTION_ENDPOINTS, /* list of "unix:/path" or "host:port" */
+};
+
+enum { OPTION_REQUIRED = 1, OPTION_TIMING = 2, OPTION_HOOK = 4 };
+
+struct option_row {
+    const char *name;
+    enum option_type type;
+    unsigned flags;
+    size_t offset, size;  /* of the field in struct config */
+    const char *fallback; /* as text; NULL: computed (timing from the ttl), or empty */
+    unsigned min, max;    /* OPTION_COUNT */
+    const char *help;
+};
+
+extern const struct option_row option_rows[];
+extern const size_t option_row_count;
+
+const struct option_row *option_find(const char *name);
