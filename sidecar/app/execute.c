@@ -1,0 +1,258 @@
+/* Performs what the core returned. It decides nothing: each command has one meaning. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/node.h"
+#include "util/log.h"
+
+static void answer_refused(struct node *n, uint32_t op, bool is_write)
+{
+    struct lease_event e = {.type = is_write ? LEASE_EVENT_WRITE : LEASE_EVENT_READ};
+
+    /* Not accepted by the router: certainly not sent. */
+    if (is_write) {
+        e.write.op = op;
+        e.write.answer = LEASE_ANSWER_REFUSED;
+    } else {
+        e.read.op = op;
+        e.read.answer = LEASE_ANSWER_REFUSED;
+    }
+    node_queue(n, &e);
+}
+
+static void guardian_news(struct node *n, enum lease_guardian_news news)
+{
+    struct lease_event e = {.type = LEASE_EVENT_GUARDIAN, .guardian = {.news = news}};
+
+    node_queue(n, &e);
+}
+
+/* ---------------------------------------------------------------- hooks */
+
+static void on_hook_line(void *userdata, const char *line)
+{
+    struct node *n = userdata;
+    char quoted[HOOK_LINE_MAX * 2];
+
+    log_info("hook-output", "lease=%s hook=%s line=%s", n->config->name, hook_kind_name(n->hook.kind),
+             log_quote(line, quoted, sizeof quoted));
+}
+
+static enum hook_kind kind_of(enum lease_hook hook)
+{
+    switch (hook) {
+    case LEASE_HOOK_PROMOTE: return HOOK_PROMOTE;
+    case LEASE_HOOK_DEMOTE: return HOOK_DEMOTE;
+    case LEASE_HOOK_CHECK: return HOOK_CHECK;
+    }
+    return HOOK_CHECK;
+}
+
+static const char *path_of(const struct node *n, enum lease_hook hook)
+{
+    switch (hook) {
+    case LEASE_HOOK_PROMOTE: return n->config->promote;
+    case LEASE_HOOK_DEMOTE: return n->config->demote;
+    case LEASE_HOOK_CHECK: return n->config->check;
+    }
+    return n->config->check;
+}
+
+static void unwatch_hook(struct node *n)
+{
+    if (n->hook_pidfd >= 0)
+        loop_unwatch(n->loop, n->hook_pidfd);
+    if (n->hook_out_fd >= 0)
+        loop_unwatch(n->loop, n->hook_out_fd);
+    n->hook_pidfd = -1;
+    n->hook_out_fd = -1;
+}
+
+/* A hook of several steps has new descriptors at every step. */
+static void watch_hook(struct node *n)
+{
+    n->hook_pidfd = n->hook.child.pidfd;
+    n->hook_out_fd = n->hook.child.out_fd;
+    if (n->hook_pidfd >= 0)
+        loop_watch(n->loop, n->hook_pidfd, execute_hook_poll, n);
+    if (n->hook_out_fd >= 0)
+        loop_watch(n->loop, n->hook_out_fd, execute_hook_poll, n);
+}
+
+static void log_outcome(struct node *n, enum hook_outcome outcome)
+{
+    static const char *const names[] = {"running", "ok", "stopped", "failed", "timed-out", "not-run"};
+    bool quiet = n->hook_kind == LEASE_HOOK_CHECK && (outcome == HOOK_OK || outcome == HOOK_STOPPED);
+
+    log_emit(quiet                ? LOG_LEVEL_DEBUG
+             : outcome == HOOK_OK ? LOG_LEVEL_INFO
+                                  : LOG_LEVEL_WARNING,
+             "hook-end", "lease=%s hook=%s outcome=%s code=%d epoch=%llu", n->config->name,
+             hook_kind_name(n->hook.kind), names[outcome], n->hook.code, (unsigned long long)n->hook.epoch);
+}
+
+void execute_hook_poll(void *userdata)
+{
+    struct node *n = userdata;
+    struct lease_event e = {.type = LEASE_EVENT_HOOK};
+
+    if (n->hook_id == 0)
+        return;
+    unwatch_hook(n); /* before dispatch closes them: a number may be used again at once */
+    enum hook_outcome outcome = hook_dispatch(&n->hook);
+
+    if (outcome == HOOK_RUNNING) {
+        watch_hook(n);
+        return;
+    }
+    log_outcome(n, outcome);
+    if (n->hook_kind == LEASE_HOOK_PROMOTE)
+        atomic_store(&n->page->promote_pid, 0); /* what it left is the controller now */
+    e.hook.id = n->hook_id;
+    e.hook.result = outcome == HOOK_OK        ? LEASE_HOOK_DONE
+                    : outcome == HOOK_STOPPED ? LEASE_HOOK_STOPPED
+                                              : LEASE_HOOK_FAILED;
+    hook_deinit(&n->hook);
+    n->hook_id = 0;
+    node_feed(n, &e);
+}
+
+static void start_hook_command(struct node *n, const struct lease_command *c)
+{
+    bool promote = c->hook.hook == LEASE_HOOK_PROMOTE;
+    struct hook_facts facts = {.lease = n->config->name,
+                               .member = n->config->member,
+                               .role = lease_role_name(n->lease.role),
+                               .reason = lease_reason_name(c->hook.reason),
+                               .previous = c->hook.previous,
+                               .run_dir = n->config->run_dir,
+                               .state_dir = n->config->state_dir,
+                               .promote_cgroup = n->cgroup_controller,
+                               .epoch = c->hook.epoch,
+                               .nonce = c->hook.nonce.bytes};
+    const char *cgroup = promote ? n->cgroup_controller : n->cgroup_hook;
+    struct hook_spec spec = {.kind = kind_of(c->hook.hook),
+                             .path = path_of(n, c->hook.hook),
+                             .launcher = n->launcher_path,
+                             .cgroup = cgroup[0] ? cgroup : NULL,
+                             .page_fd = promote ? n->page_fd : -1,
+                             .budget_ns = c->hook.budget_ns};
+
+    if (c->hook.hook != LEASE_HOOK_CHECK)
+        log_info("hook-start", "lease=%s hook=%s epoch=%llu reason=%s budget_ms=%llu", n->config->name,
+                 hook_kind_name(spec.kind), (unsigned long long)c->hook.epoch, facts.reason,
+                 (unsigned long long)(c->hook.budget_ns / LEASE_NS_PER_MS));
+    n->hook_kind = c->hook.hook;
+    int r = hook_start(&n->hook, &spec, &facts, on_hook_line, n);
+
+    if (r < 0) {
+        struct lease_event e = {.type = LEASE_EVENT_HOOK,
+                                .hook = {.id = c->hook.id, .result = LEASE_HOOK_FAILED}};
+
+        log_error("hook-start", "lease=%s hook=%s path=%s error=\"%s\"", n->config->name,
+                  hook_kind_name(spec.kind), spec.path, strerror(-r));
+        node_queue(n, &e);
+        return;
+    }
+    n->hook_id = c->hook.id;
+    watch_hook(n);
+}
+
+static void kill_hook_command(struct node *n, uint32_t id)
+{
+    if (n->hook_id == 0 || n->hook_id != id)
+        return;
+    if (n->hook_kind != LEASE_HOOK_CHECK)
+        log_warning("hook-kill", "lease=%s hook=%s epoch=%llu", n->config->name, hook_kind_name(n->hook.kind),
+                    (unsigned long long)n->hook.epoch);
+    unwatch_hook(n);
+    hook_deinit(&n->hook); /* kills it and all that it left */
+    if (n->hook_kind == LEASE_HOOK_PROMOTE)
+        atomic_store(&n->page->promote_pid, 0);
+    n->hook_id = 0;
+}
+
+/* ---------------------------------------------------------------- guardian */
+
+static void arm(struct node *n, const struct lease_command *c)
+{
+    n->armed_deadline_ns = c->guard.deadline_ns;
+    if (page_arm(n->page, c->guard.epoch, c->guard.deadline_ns, &n->clocks) == PAGE_FENCING)
+        guardian_news(n, LEASE_GUARDIAN_FENCING);
+    keeper_wake(&n->keeper);
+}
+
+static void extend(struct node *n, const struct lease_command *c)
+{
+    bool earlier = c->guard.deadline_ns < n->armed_deadline_ns;
+
+    n->armed_deadline_ns = c->guard.deadline_ns;
+    if (page_extend(n->page, c->guard.deadline_ns, &n->clocks) == PAGE_FENCING)
+        guardian_news(n, LEASE_GUARDIAN_FENCING);
+    if (earlier)
+        keeper_wake(&n->keeper); /* it sleeps until the old one */
+}
+
+static void disarm(struct node *n)
+{
+    uint64_t epoch;
+
+    if (page_fencing(n->page) && page_stopped(n->page, &epoch)) {
+        page_clear_fence(n->page);
+    } else if (page_disarm(n->page) == PAGE_FENCING) {
+        guardian_news(n, LEASE_GUARDIAN_FENCING);
+    }
+    keeper_wake(&n->keeper);
+}
+
+/* ---------------------------------------------------------------- the rest */
+
+static void save_record(struct node *n, const struct lease_command *c)
+{
+    struct state_record r = {
+        .epoch_seen = c->save.epoch_seen, .nonce = c->save.nonce, .epoch = c->save.epoch};
+    struct lease_event e = {.type = LEASE_EVENT_SAVED, .saved = {.id = c->save.id, .ok = false}};
+
+    clocks_instant_now(&r.at);
+    if (c->save.deadline_ns > n->clocks.fast_ns)
+        r.remaining_ns = c->save.deadline_ns - n->clocks.fast_ns;
+    if (saver_submit(n->saver, c->save.id, &r, c->save.durable) < 0 && c->save.durable)
+        node_queue(n, &e);
+}
+
+static void perform(struct node *n, const struct lease_command *c)
+{
+    switch (c->type) {
+    case LEASE_COMMAND_READ:
+        if (client_read(n->client, c->read.op, c->read.causal, c->read.controller_endpoint) < 0)
+            answer_refused(n, c->read.op, false);
+        break;
+    case LEASE_COMMAND_WRITE:
+        log_debug("write", "lease=%s kind=%s epoch=%llu counter=%llu", n->config->name,
+                  lease_write_name(c->write.kind), (unsigned long long)c->write.wanted.version.epoch,
+                  (unsigned long long)c->write.wanted.version.counter);
+        if (client_write(n->client, c->write.op, c->write.kind, &c->write.expected, &c->write.wanted) < 0)
+            answer_refused(n, c->write.op, true);
+        break;
+    case LEASE_COMMAND_CANCEL: client_cancel(n->client, c->cancel.op); break;
+    case LEASE_COMMAND_HOOK: start_hook_command(n, c); break;
+    case LEASE_COMMAND_HOOK_KILL: kill_hook_command(n, c->hook_kill.id); break;
+    case LEASE_COMMAND_ARM: arm(n, c); break;
+    case LEASE_COMMAND_EXTEND: extend(n, c); break;
+    case LEASE_COMMAND_FENCE:
+        page_order_fence(n->page, c->guard.epoch);
+        keeper_wake(&n->keeper);
+        break;
+    case LEASE_COMMAND_DISARM: disarm(n); break;
+    case LEASE_COMMAND_SAVE: save_record(n, c); break;
+    case LEASE_COMMAND_NOTE: report_note(n, c); break;
+    case LEASE_COMMAND_EXIT: loop_exit(n->loop, 0); break;
+    }
+}
+
+void execute(struct node *n, const struct lease_commands *commands)
+{
+    for (size_t i = 0; i < commands->count; i++)
+        perform(n, &commands->list[i]);
+}

@@ -1,0 +1,129 @@
+/* What people see: the log, the member row, the history, and the status file. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/node.h"
+#include "util/fsio.h"
+#include "util/log.h"
+
+static void finish_request(struct node *n, enum lease_role role)
+{
+    if (n->request == 0 || role != LEASE_FOLLOWER)
+        return;
+    client_finish(n->client, n->request, "done: the controller is stopped and the lease is given back");
+    n->request = 0;
+}
+
+static enum log_level level_of(enum lease_note note)
+{
+    switch (note) {
+    case LEASE_NOTE_ROGUE:
+    case LEASE_NOTE_REGRESSION:
+    case LEASE_NOTE_NO_ROW:
+    case LEASE_NOTE_UNSTOPPED: return LOG_LEVEL_ERROR;
+    case LEASE_NOTE_LOST: return LOG_LEVEL_WARNING;
+    case LEASE_NOTE_ROLE:
+    case LEASE_NOTE_ACQUIRED:
+    case LEASE_NOTE_RELEASED:
+    case LEASE_NOTE_STOPPED: return LOG_LEVEL_INFO;
+    }
+    return LOG_LEVEL_INFO;
+}
+
+void report_note(struct node *n, const struct lease_command *c)
+{
+    struct client_event event = {.epoch = c->note.epoch,
+                                 .what = lease_note_name(c->note.note),
+                                 .reason = lease_reason_name(c->note.reason)};
+
+    if (c->note.note == LEASE_NOTE_ROLE) {
+        log_info("role", "lease=%s member=%s from=%s to=%s reason=%s epoch=%" PRIu64, n->config->name,
+                 n->config->member, lease_role_name(c->note.from), lease_role_name(c->note.role),
+                 lease_reason_name(c->note.reason), c->note.epoch);
+        if (c->note.role == LEASE_LEADER)
+            event.what = "leading";
+        else if (c->note.role == LEASE_FENCED)
+            event.what = "fenced";
+        else
+            event.what = NULL;
+        finish_request(n, c->note.role);
+        report_beat(n);
+        report_status(n);
+    } else {
+        log_emit(level_of(c->note.note), lease_note_name(c->note.note),
+                 "lease=%s member=%s reason=%s epoch=%" PRIu64, n->config->name, n->config->member,
+                 lease_reason_name(c->note.reason), c->note.epoch);
+    }
+    if (event.what && n->client)
+        client_event(n->client, &event);
+}
+
+void report_beat(struct node *n)
+{
+    struct client_heartbeat beat = {.heartbeat = ++n->heartbeat,
+                                    .epoch_seen = n->lease.epoch_seen,
+                                    .priority = n->lease.config.priority,
+                                    .port = (uint16_t)n->config->controller_port,
+                                    .take_over = true,
+                                    .address = n->config->address,
+                                    .role = lease_role_name(n->lease.role),
+                                    .why_not = lease_why_not(&n->lease),
+                                    .version = n->config->controller_version,
+                                    .sidecar = GALERA_LEASE_VERSION};
+
+    if (n->client)
+        client_heartbeat(n->client, &beat);
+}
+
+static json_t *endpoints(const struct node *n)
+{
+    struct client_status *s = calloc(1, sizeof *s);
+    json_t *list = json_array();
+
+    if (!s)
+        return list;
+    client_status(n->client, s);
+    for (size_t i = 0; i < s->endpoint_count; i++) {
+        bool in_use = s->connections[CLIENT_LEASE].connected && s->connections[CLIENT_LEASE].endpoint == i;
+
+        json_array_append_new(list,
+                              json_pack("{s:s, s:b, s:I, s:s}", "endpoint", s->endpoints[i].text, "in_use",
+                                        in_use, "failures", (json_int_t)s->endpoints[i].failures, "error",
+                                        s->endpoints[i].error_text));
+    }
+    free(s);
+    return list;
+}
+
+/* For `galera-lease status` on this host. In run_dir, which is memory: writing it is no disk access. */
+void report_status(struct node *n)
+{
+    const struct lease *l = &n->lease;
+    char path[CONFIG_PATH_MAX + 16];
+    uint64_t now = n->clocks.fast_ns;
+    json_int_t left = l->deadline_ns > now ? (json_int_t)((l->deadline_ns - now) / LEASE_NS_PER_MS) : 0;
+    json_t *status = json_pack(
+        "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:s, s:b, s:b, s:s, s:i, s:I, s:o, s:s}", "lease",
+        n->config->name, "member", n->config->member, "pid", (int)getpid(), "written", (json_int_t)time(NULL),
+        "role", lease_role_name(l->role), "reason", lease_reason_name(l->reason), "why_not_leader",
+        lease_why_not(l), "epoch", (json_int_t)(l->own.epoch != 0 ? l->own.epoch : l->epoch_seen),
+        "time_left_ms", left, "holder", l->row_known && l->row.state != LEASE_ROW_FREE ? l->row.holder : "",
+        "guardian", l->guardian_up, "regression", l->regression, "last_error", n->last_error, "guardian_pid",
+        (int)n->keeper.pid, "loop_stall_max_us", (json_int_t)(n->stall_max_ns / 1000), "endpoints",
+        endpoints(n), "containment", n->cgroup_base[0] ? "cgroup" : "session");
+
+    if (!status)
+        return;
+    char *text = json_dumps(status, JSON_INDENT(2));
+
+    snprintf(path, sizeof path, "%s/status.json", n->config->run_dir);
+    if (text && fsio_replace(path, text, strlen(text), 0644, false) < 0)
+        log_debug("status", "path=%s what=\"cannot be written\"", path);
+    free(text);
+    json_decref(status);
+}

@@ -1,0 +1,210 @@
+/* Start and end of the sidecar: the lock, the state file, the page, the loop. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "app/node.h"
+#include "util/fsio.h"
+#include "util/journal.h"
+#include "util/log.h"
+
+#define EXIT_RUN_FAILED 1
+#define EXIT_RUN_CONFIG 2
+
+_Noreturn void lease_assert_failed(const char *expression, const char *file, int line)
+{
+    /* The guardian sees us die armed and fences: that is the safe end of a state that should not exist. */
+    log_error("assert",
+              "expression=\"%s\" file=%s line=%d action=\"abort: the guardian stops the controller\"",
+              expression, file, line);
+    abort();
+}
+
+static void set_level(const char *name)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+
+    for (unsigned i = 0; i < 4; i++)
+        if (strcmp(name, names[i]) == 0)
+            log_set_level((enum log_level)i);
+}
+
+/* A guardian of the previous run may still be making sure of a stop: it has the lock until then (R7). */
+static int take_lock(const struct config *c, int *ret_fd)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    bool said = false;
+    sigset_t stop;
+
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    for (;;) {
+        int r = state_lock(c->state_dir, ret_fd);
+
+        if (r != STATE_LOCKED)
+            return r;
+        if (!said)
+            log_warning(
+                "lock",
+                "lease=%s folder=%s what=\"another sidecar or guardian of this lease is alive on this "
+                "host\" action=\"wait\"",
+                c->name, c->state_dir);
+        said = true;
+        if (sigtimedwait(&stop, NULL, &pause) > 0)
+            return STATE_LOCKED;
+    }
+}
+
+static void load_memory(const struct config *c, struct lease_memory *ret)
+{
+    int r = state_load(c->state_dir, ret);
+
+    if (r == STATE_DAMAGED || r < 0)
+        log_error("state",
+                  "lease=%s folder=%s what=\"the state file is damaged or cannot be read\" error=\"%s\" "
+                  "action=\"go on knowing nothing: the controller is stopped, nothing is resumed\"",
+                  c->name, c->state_dir, r < 0 ? strerror(-r) : "checksum");
+    else
+        log_info("state", "lease=%s found=%s epoch_seen=%" PRIu64 " resume=%s", c->name,
+                 r == STATE_OK       ? "yes"
+                 : r == STATE_ABSENT ? "no"
+                                     : "other-boot",
+                 ret->epoch_seen, ret->remaining_ns > 0 ? "maybe" : "no");
+}
+
+static void find_cgroups(struct node *n)
+{
+    char name[CONFIG_PATH_MAX];
+
+    if (strcmp(n->config->cgroup, "off") == 0) {
+        log_info("containment", "lease=%s kind=session why=\"cgroup = off\"", n->config->name);
+        return;
+    }
+    snprintf(name, sizeof name, "%s@%s", n->config->name, n->config->member);
+    int r = cgroup_base(name, n->cgroup_base);
+
+    if (r == 0)
+        r = cgroup_slot(n->cgroup_base, "controller", n->cgroup_controller);
+    if (r == 0)
+        r = cgroup_slot(n->cgroup_base, "hook", n->cgroup_hook);
+    if (r == 0)
+        r = cgroup_slot(n->cgroup_base, "guardian", n->cgroup_guardian);
+    if (r < 0) {
+        n->cgroup_base[0] = n->cgroup_controller[0] = n->cgroup_hook[0] = n->cgroup_guardian[0] = '\0';
+        log_warning("containment",
+                    "lease=%s kind=session why=\"no writable cgroup v2: %s\" means=\"a process that leaves "
+                    "its session is found by its environment only\"",
+                    n->config->name, strerror(-r));
+    } else {
+        log_info("containment", "lease=%s kind=cgroup path=%s", n->config->name, n->cgroup_base);
+    }
+}
+
+static int make_page(struct node *n)
+{
+    const struct config *c = n->config;
+    struct page_config p = {.kill_budget_ns = c->timing.kill_budget_ns,
+                            .margin_ns = c->timing.margin_ns,
+                            .check_budget_ns = c->timing.check_budget_ns};
+    const char *libexec = c->libexec_dir[0] ? c->libexec_dir : GALERA_LEASE_LIBEXECDIR;
+
+    snprintf(n->guardian_path, sizeof n->guardian_path, "%s/galera-lease-guardian", libexec);
+    snprintf(n->launcher_path, sizeof n->launcher_path, "%s/galera-lease-launch", libexec);
+    snprintf(p.lease, sizeof p.lease, "%s", c->name);
+    snprintf(p.member, sizeof p.member, "%s", c->member);
+    snprintf(p.fence_hook, sizeof p.fence_hook, "%s", c->fence);
+    snprintf(p.check_hook, sizeof p.check_hook, "%s", c->check);
+    snprintf(p.launcher, sizeof p.launcher, "%s", n->launcher_path);
+    snprintf(p.promote_cgroup, sizeof p.promote_cgroup, "%s", n->cgroup_controller);
+    snprintf(p.guardian_cgroup, sizeof p.guardian_cgroup, "%s", n->cgroup_guardian);
+    snprintf(p.run_dir, sizeof p.run_dir, "%s", c->run_dir);
+    snprintf(p.state_dir, sizeof p.state_dir, "%s", c->state_dir);
+    return page_create(&p, &n->page, &n->page_fd);
+}
+
+static void fill_lease_config(const struct config *c, struct lease_config *ret)
+{
+    *ret = (struct lease_config){.timing = c->timing,
+                                 .priority = (uint32_t)c->priority,
+                                 .restarts = (uint32_t)c->restarts,
+                                 .check_failures = (uint32_t)c->check_failures,
+                                 .restart_window_ns = c->restart_window_ns};
+    memcpy(ret->member, c->member, sizeof ret->member);
+}
+
+static int prepare(struct node *n, struct lease_memory *memory)
+{
+    int r = fsio_mkdir_p(n->config->state_dir, 0700);
+
+    if (r == 0)
+        r = fsio_mkdir_p(n->config->run_dir, 0755);
+    if (r < 0) {
+        log_error("folders", "lease=%s error=\"%s\" what=\"state_dir or run_dir cannot be made\"",
+                  n->config->name, strerror(-r));
+        return r;
+    }
+    r = take_lock(n->config, &n->lock_fd);
+    if (r != STATE_OK) {
+        log_error("lock", "lease=%s what=\"not started: %s\"", n->config->name,
+                  r == STATE_LOCKED ? "told to end while waiting for the lock" : strerror(-r));
+        return r;
+    }
+    load_memory(n->config, memory);
+    find_cgroups(n);
+    r = make_page(n);
+    if (r == 0)
+        r = keeper_init(&n->keeper, n->guardian_path, n->page_fd, n->lock_fd);
+    return r == 0 ? loop_new(&n->loop) : r;
+}
+
+int app_run(const struct config *c)
+{
+    static struct node node; /* one a process; tens of kilobytes */
+    struct node *n = &node;
+    struct lease_config lease_config;
+    struct lease_memory memory = {0};
+
+    journal_init(c->name);
+    set_level(c->log_level);
+    log_info("start", "version=%s lease=%s member=%s ttl_ms=%" PRIu64, GALERA_LEASE_VERSION, c->name,
+             c->member, c->timing.ttl_ns / LEASE_NS_PER_MS);
+    n->config = c;
+    n->hook_pidfd = n->hook_out_fd = n->page_fd = n->lock_fd = -1;
+    fill_lease_config(c, &lease_config);
+    lease_init(&n->lease, &lease_config);
+    clocks_init(&n->clocks);
+    if (getrandom(n->incarnation.bytes, sizeof n->incarnation.bytes, 0) !=
+        (ssize_t)sizeof n->incarnation.bytes)
+        return EXIT_RUN_FAILED;
+    if (prepare(n, &memory) != 0)
+        return EXIT_RUN_FAILED;
+
+    int r = node_start(n, &memory);
+
+    if (r < 0) {
+        log_error("start", "lease=%s error=\"%s\" what=\"endpoints, password_file or threads\"", c->name,
+                  strerror(-r));
+        return r == -EINVAL || r == -EACCES ? EXIT_RUN_CONFIG : EXIT_RUN_FAILED;
+    }
+    r = loop_run(n->loop);
+    report_beat(n);
+    report_status(n);
+    /* Let the last bookkeeping go out, briefly: nothing depends on it. */
+    for (unsigned i = 0; i < 20 && !client_idle(n->client); i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        client_dispatch(n->client);
+    }
+    saver_free(n->saver);
+    client_free(n->client);
+    log_info("end", "lease=%s member=%s", c->name, c->member);
+    return r < 0 ? EXIT_RUN_FAILED : 0;
+}

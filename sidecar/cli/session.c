@@ -1,0 +1,68 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "hook/hook.h"
+
+int session_config(const struct cli_options *o, bool verify_hooks, struct config *ret)
+{
+    static struct config_errors errors;
+
+    if (o->config_path[0] == '\0') {
+        fprintf(stderr, "galera-lease: which lease? give --config FILE or --lease NAME\n");
+        return CLI_USAGE;
+    }
+    if (config_load(o->config_path, verify_hooks ? hook_verify : NULL, ret, &errors) == 0)
+        return CLI_OK;
+    for (size_t i = 0; i < errors.count; i++)
+        fprintf(stderr, "%s\n", errors.list[i]);
+    return CLI_USAGE;
+}
+
+int session_open(const struct cli_options *o, const struct config *c, struct sync **ret)
+{
+    static struct access_endpoint endpoints[CONFIG_ENDPOINTS_MAX];
+    static char password[ACCESS_PASSWORD_MAX + 1];
+    struct sync_config k = {.endpoints = endpoints,
+                            .endpoint_count = c->endpoint_count,
+                            .user = c->user,
+                            .limit_ns = o->timeout_ns,
+                            .lease_rules = true};
+    struct sync_error error = {0};
+
+    for (size_t i = 0; i < c->endpoint_count; i++) {
+        if (access_endpoint_parse(c->endpoints[i], &endpoints[i]) != ACCESS_OK) {
+            fprintf(stderr, "%s: endpoints: \"%s\" is neither unix:/path nor host:port\n", o->config_path,
+                    c->endpoints[i]);
+            return CLI_USAGE;
+        }
+    }
+    if (c->password_file[0]) {
+        int r = access_password_read(c->password_file, password);
+
+        if (r != ACCESS_OK) {
+            fprintf(stderr, "%s: %s\n", c->password_file, r < 0 ? strerror(-r) : access_result_text(r));
+            return CLI_USAGE;
+        }
+        k.password = password;
+    }
+    int r = sync_open(&k, ret, &error);
+
+    return r == 0 ? CLI_OK : session_failed("cannot reach the database", r, &error);
+}
+
+int session_failed(const char *what, int result, const struct sync_error *e)
+{
+    if (result < 0) {
+        fprintf(stderr, "galera-lease: %s: %s\n", what, strerror(-result));
+        return CLI_FAILED;
+    }
+    fprintf(stderr, "galera-lease: %s: %s%s%s%s\n", what, e->endpoint[0] ? e->endpoint : "",
+            e->endpoint[0] ? ": " : "",
+            e->text[0] ? e->text : (result == SYNC_TIMEOUT ? "the time limit passed" : "no answer"),
+            e->non_primary ? " (this node has no quorum: nobody can lead until it has)" : "");
+    if (result == SYNC_TIMEOUT)
+        return CLI_TIMEOUT;
+    return result == SYNC_UNREACHABLE || e->non_primary ? CLI_UNREACHABLE : CLI_FAILED;
+}

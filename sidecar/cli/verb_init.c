@@ -1,0 +1,83 @@
+/* init: everything the database needs, once; run by somebody who may create schemas and accounts. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "db/schema.h"
+
+static int admin_open(const struct cli_options *o, struct config *c, struct sync **ret)
+{
+    static struct access_endpoint endpoint;
+    static char password[ACCESS_PASSWORD_MAX + 1];
+    char text[CONFIG_PATH_MAX + 8];
+    struct sync_config k = {.endpoints = &endpoint,
+                            .endpoint_count = 1,
+                            .user = o->user ? o->user : "root",
+                            .limit_ns = o->timeout_ns};
+    struct sync_error error = {0};
+
+    if (o->socket)
+        snprintf(text, sizeof text, "unix:%s", o->socket);
+    else
+        snprintf(text, sizeof text, "%s", c->endpoints[0]);
+    if (access_endpoint_parse(text, &endpoint) != ACCESS_OK) {
+        fprintf(stderr, "galera-lease: \"%s\" is neither unix:/path nor host:port\n", text);
+        return CLI_USAGE;
+    }
+    if (o->password_file) {
+        int r = access_password_read(o->password_file, password);
+
+        if (r != ACCESS_OK) {
+            fprintf(stderr, "%s: %s\n", o->password_file, access_result_text(r));
+            return CLI_USAGE;
+        }
+        k.password = password;
+    }
+    int r = sync_open(&k, ret, &error);
+
+    return r == 0 ? CLI_OK : session_failed("cannot reach the database", r, &error);
+}
+
+int verb_init(const struct cli_options *o)
+{
+    static struct config config;
+    static char password[ACCESS_PASSWORD_MAX + 1];
+    struct sync *sync = NULL;
+    struct sync_error error = {0};
+    char step[128] = "";
+    int r = session_config(o, false, &config);
+
+    if (r != CLI_OK)
+        return r;
+    struct schema_plan plan = {.lease = config.name,
+                               .ttl_ms = (uint32_t)(config.timing.ttl_ns / LEASE_NS_PER_MS),
+                               .sidecar = {.user = config.user, .host = "%"}};
+
+    if (config.password_file[0]) {
+        r = access_password_read(config.password_file, password);
+        if (r != ACCESS_OK) {
+            fprintf(stderr, "%s: %s\n", config.password_file, access_result_text(r));
+            return CLI_USAGE;
+        }
+        plan.sidecar.password = password;
+    } else {
+        plan.sidecar.host = "localhost";
+    }
+    if (o->print_sql)
+        return schema_print(&plan, true, stdout) == 0 ? CLI_OK : CLI_FAILED;
+    r = admin_open(o, &config, &sync);
+    if (r != CLI_OK)
+        return r;
+    r = schema_apply(sync, &plan, step, &error);
+    sync_close(sync);
+    if (r == SCHEMA_UNKNOWN) {
+        fprintf(stderr, "galera-lease: the database has a schema of another version: nothing was changed\n");
+        return CLI_FAILED;
+    }
+    if (r != SCHEMA_OK) {
+        fprintf(stderr, "galera-lease: init stopped at %s: %s\n", step, r < 0 ? strerror(-r) : error.text);
+        return CLI_FAILED;
+    }
+    printf("lease %s is ready; account %s\n", config.name, config.user);
+    return CLI_OK;
+}

@@ -1,0 +1,62 @@
+/* step-down: a request in the database, from any host; the leader claims it, acts, and writes the outcome. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "util/cleanup.h"
+
+#define POLL_NS 50000000
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * LEASE_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static int await_outcome(struct sync *sync, uint64_t request, uint64_t until)
+{
+    char claimed_by[ROWS_TEXT_MAX + 1], outcome[ROWS_TEXT_MAX + 1];
+    struct sync_error error = {0};
+
+    for (;;) {
+        int r = sync_request_outcome(sync, request, claimed_by, outcome, &error);
+
+        if (r != 0)
+            return session_failed("cannot read the outcome", r, &error);
+        if (outcome[0]) {
+            printf("%s: %s\n", claimed_by, outcome);
+            return strncmp(outcome, "done", 4) == 0 ? CLI_OK : CLI_FAILED;
+        }
+        if (now_ns() >= until) {
+            fprintf(stderr, "galera-lease: %s within the time limit; the request stays\n",
+                    claimed_by[0] ? "the leader has begun but not ended" : "no leader took the request");
+            return CLI_TIMEOUT;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+    }
+}
+
+int verb_step_down(const struct cli_options *o)
+{
+    static struct config config;
+    _cleanup_(sync_closep) struct sync *sync = NULL;
+    struct sync_error error = {0};
+    uint64_t request = 0, until = now_ns() + o->timeout_ns - o->timeout_ns / 10;
+    int r = session_config(o, false, &config);
+
+    if (r == CLI_OK)
+        r = session_open(o, &config, &sync);
+    if (r != CLI_OK)
+        return r;
+    r = sync_step_down(sync, config.name, o->reason ? o->reason : "", &request, &error);
+    if (r != 0)
+        return session_failed("the request was refused", r, &error);
+    if (!o->wait) {
+        printf("request %llu is written\n", (unsigned long long)request);
+        return CLI_OK;
+    }
+    return await_outcome(sync, request, until);
+}
