@@ -1,0 +1,197 @@
+"""A real three-node Galera cluster, each node in a network namespace of its own.
+
+Nodes n1..n3 have the addresses 10.77.X.1..3 on a bridge in the root namespace (X from the process id). Data directories are
+copied from one that mariadb-install-db made. Unix sockets reach into namespaces, so SQL needs no entering. The host's
+own MariaDB is never touched: own folders, own ports, own namespaces; cleaned up also after a crash of the tests.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import pymysql
+
+TUNED = ("evs.suspect_timeout=PT1S;evs.keepalive_period=PT0.25S;evs.inactive_check_period=PT0.25S;"
+         "evs.inactive_timeout=PT3S;evs.install_timeout=PT3S;evs.join_retrans_period=PT0.3S")
+
+
+def sh(*args, check=True):
+    return subprocess.run(args, check=check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+
+
+class Node:
+    def __init__(self, lab, index):
+        self.lab = lab
+        self.index = index
+        self.name = f"n{index}"
+        self.ns = f"gl{lab.tag}n{index}"
+        self.address = f"10.77.{lab.net}.{index}"
+        self.dir = lab.dir / self.name
+        self.socket = self.dir / "mysqld.sock"
+        self.process = None
+
+    def start(self, bootstrap=False):
+        options = f"gmcast.listen_addr=tcp://{self.address}:4567;ist.recv_addr={self.address}:4568;{TUNED}"
+        args = ["ip", "netns", "exec", self.ns, "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={self.dir}/data",
+                f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log",
+                f"--bind-address={self.address}", "--port=3306", "--binlog-format=ROW", "--default-storage-engine=InnoDB",
+                "--innodb-autoinc-lock-mode=2", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M",
+                "--innodb-flush-log-at-trx-commit=1", "--skip-name-resolve", "--performance-schema=off",
+                "--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--wsrep-sst-method=rsync",
+                f"--wsrep-node-name={self.name}", f"--wsrep-node-address={self.address}",
+                f"--wsrep-sst-receive-address={self.address}:4444", f"--wsrep-provider-options={options}",
+                "--wsrep-cluster-name=lab", "--wsrep-cluster-address=gcomm://" + ("" if bootstrap else ",".join(
+                    n.address for n in self.lab.nodes))]
+        if bootstrap:
+            args.append("--wsrep-new-cluster")
+        self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def pid(self):
+        return int((self.dir / "pid").read_text())
+
+    def connect(self):
+        return pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True, connect_timeout=5,
+                               read_timeout=20)
+
+    def query(self, sql, args=None):
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(sql, args)
+            return cursor.fetchall()
+
+    def synced(self):
+        try:
+            rows = dict(self.query("SHOW STATUS WHERE Variable_name IN "
+                                   "('wsrep_cluster_status','wsrep_local_state_comment','wsrep_cluster_size')"))
+        except pymysql.MySQLError:
+            return False
+        return rows.get("wsrep_cluster_status") == "Primary" and rows.get("wsrep_local_state_comment") == "Synced"
+
+    def wait_synced(self, timeout=60):
+        end = time.monotonic() + timeout
+        while not self.synced():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.name} not synced: " + (self.dir / "error.log").read_text()[-2000:])
+            time.sleep(0.1)
+
+    def signal(self, number):
+        os.kill(self.pid(), number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait(20)
+        self.process = None
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        self.process.wait(60)
+        self.process = None
+
+    def cut(self):
+        sh("ip", "-n", self.ns, "link", "set", "eth0", "down")
+
+    def heal(self):
+        sh("ip", "-n", self.ns, "link", "set", "eth0", "up")
+
+
+class Lab:
+    def __init__(self):
+        clean_stale()
+        self.tag = f"{os.getpid()}"
+        self.net = os.getpid() % 250 + 1
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="gl-lab-"))
+        self.dir.chmod(0o755)
+        self.bridge = f"glb{self.tag}"
+        self.nodes = [Node(self, i) for i in (1, 2, 3)]
+
+    def up(self):
+        sh("ip", "link", "add", self.bridge, "type", "bridge")
+        sh("ip", "link", "set", self.bridge, "up")
+        template = self.dir / "template"
+        sh("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={template}", "--skip-test-db",
+           "--auth-root-authentication-method=socket")
+        for node in self.nodes:
+            self._plug(node)
+            node.dir.mkdir()
+            shutil.copytree(template, node.dir / "data")
+            sh("chown", "-R", "mysql:mysql", str(node.dir))
+        self.nodes[0].start(bootstrap=True)
+        self.nodes[0].wait_synced()
+        for node in self.nodes[1:]:
+            node.start()
+            node.wait_synced()
+        return self
+
+    def _plug(self, node):
+        outer = f"gl{node.index}v{self.tag}"
+        sh("ip", "netns", "add", node.ns)
+        sh("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", node.ns)
+        sh("ip", "link", "set", outer, "master", self.bridge, "up")
+        sh("ip", "-n", node.ns, "addr", "add", f"{node.address}/24", "dev", "eth0")
+        sh("ip", "-n", node.ns, "link", "set", "eth0", "up")
+        sh("ip", "-n", node.ns, "link", "set", "lo", "up")
+
+    def repair(self):
+        """Brings every node back into the Primary component; used between tests."""
+        for node in self.nodes:
+            node.heal()
+            if node.process and node.process.poll() is None:
+                node.signal(signal.SIGCONT)
+        alive = [n for n in self.nodes if n.process and n.process.poll() is None]
+        if not alive:
+            self.start_whole()
+            return
+        for node in self.nodes:
+            if node not in alive:
+                node.start()
+        for node in self.nodes:
+            node.wait_synced()
+
+    def start_whole(self):
+        """After all were down: bootstraps from the node with the highest sequence number."""
+        best = max(self.nodes, key=self._seqno)
+        grastate = best.dir / "data" / "grastate.dat"
+        grastate.write_text(grastate.read_text().replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1"))
+        best.start(bootstrap=True)
+        best.wait_synced()
+        for node in self.nodes:
+            if node is not best:
+                node.start()
+                node.wait_synced()
+
+    @staticmethod
+    def _seqno(node):
+        for line in (node.dir / "data" / "grastate.dat").read_text().splitlines():
+            if line.startswith("seqno:"):
+                return int(line.split()[1])
+        return -1
+
+    def down(self):
+        for node in self.nodes:
+            if node.process:
+                try:
+                    node.signal(signal.SIGKILL)
+                    node.process.wait(10)
+                except (OSError, ValueError, subprocess.TimeoutExpired):
+                    pass
+            sh("ip", "netns", "del", node.ns, check=False)
+        sh("ip", "link", "del", self.bridge, check=False)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def clean_stale():
+    """Removes namespaces and bridges of test runs whose process is gone."""
+    for line in sh("ip", "netns", "list", check=False).splitlines():
+        name = line.split()[0] if line.split() else ""
+        if name.startswith("gl") and "n" in name and name[2:].split("n")[0].isdigit():
+            if not os.path.exists(f"/proc/{name[2:].split('n')[0]}"):
+                for pid in sh("ip", "netns", "pids", name, check=False).split():
+                    os.kill(int(pid), signal.SIGKILL)
+                sh("ip", "netns", "del", name, check=False)
+    for line in sh("ip", "-o", "link", "show", "type", "bridge", check=False).splitlines():
+        name = line.split(":")[1].strip()
+        if name.startswith("glb") and name[3:].isdigit() and not os.path.exists(f"/proc/{name[3:]}"):
+            sh("ip", "link", "del", name, check=False)

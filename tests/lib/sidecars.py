@@ -1,0 +1,155 @@
+"""Sidecars under test: real processes in their host's namespace, real hooks, and a look from outside."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("GALERA_LEASE_BUILD", ROOT / "build"))
+BINARY = BUILD / "sidecar/cli/galera-lease"
+LIBEXEC = BUILD / "sidecar/guardian"
+TICKER = BUILD / "tests/lib/ticker"
+
+
+def boottime_ns():
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def wait_for(what, condition, timeout):
+    """The value of condition() once it is true; an error that names `what` after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {timeout} s")
+        time.sleep(0.01)
+
+
+class Sidecar:
+    def __init__(self, group, node, **options):
+        self.group = group
+        self.node = node
+        self.name = f"m{node.index}"
+        self.dir = group.dir / self.name
+        self.dir.mkdir()
+        self.state = self.dir / "state"
+        self.run = self.dir / "run"
+        self.log = self.dir / "log"
+        self.ticks = self.dir / "ticks"
+        self.process = None
+        self.command = f"{TICKER} {self.ticks}"
+        self.options = {"ttl": "6s", "check_interval": "500ms", "restarts": 0} | options
+        self.hook = {h: str(ROOT / "hooks/process") for h in ("promote", "demote", "fence", "check")}
+
+    def write_config(self):
+        self.state.mkdir(exist_ok=True)
+        (self.state / "process.conf").write_text(f'COMMAND="{self.command}"\n')
+        nodes = [self.node] + [n for n in self.group.lab.nodes if n is not self.node]
+        endpoints = [f"unix:{nodes[0].socket}"] + [f"{n.address}:3306" for n in nodes[1:]]
+        settings = {"name": self.group.lease, "member": self.name, "address": self.node.address, "user": "sidecar",
+                    "password_file": str(self.group.dir / "password"), "state_dir": str(self.state),
+                    "run_dir": str(self.run), "libexec_dir": str(LIBEXEC)} | self.hook | self.options
+        lines = [f"{k} = {json.dumps(v)};" for k, v in settings.items()]
+        lines.append(f"endpoints = ({', '.join(json.dumps(e) for e in endpoints)});")
+        self.config = self.dir / "config"
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def start(self):
+        self.write_config()
+        self.process = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.node.ns}", str(BINARY), "run", "--config", str(self.config)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"), start_new_session=True)
+        return self
+
+    def cli(self, *args, timeout=30):
+        return subprocess.run([str(BINARY), args[0], "--config", str(self.config), *args[1:]], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=timeout)
+
+    def status(self):
+        try:
+            return json.loads((self.run / "status.json").read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def role(self):
+        return self.status().get("role")
+
+    def guardian(self):
+        return self.status().get("guardian_pid") or 0
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def terminate(self, timeout=30):
+        self.signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def log_text(self):
+        return self.log.read_text() if self.log.exists() else ""
+
+    def starts(self):
+        """Every controller process that ever ticked: (pid, epoch, first tick, last tick)."""
+        found = {}
+        if self.ticks.exists():
+            for line in self.ticks.read_text().splitlines():
+                parts = line.split()
+                if len(parts) == 3:
+                    at, pid, epoch = map(int, parts)
+                    first = found.get((pid, epoch), (at, at))[0]
+                    found[(pid, epoch)] = (first, at)
+        return [(pid, epoch, first, last) for (pid, epoch), (first, last) in found.items()]
+
+
+class Group:
+    """The sidecars of one lease. Each test has a lease of its own: a row never held is simply free."""
+
+    def __init__(self, lab, directory, lease):
+        self.lab = lab
+        self.dir = directory
+        self.lease = lease
+        (directory / "password").write_text("secret\n")
+        (directory / "password").chmod(0o600)
+        self.members = []
+
+    def add(self, index, **options):
+        self.members.append(Sidecar(self, self.lab.nodes[index - 1], **options))
+        return self.members[-1]
+
+    def init(self):
+        first = self.members[0]
+        first.write_config()
+        done = first.cli("init", "--socket", str(first.node.socket))
+        assert done.returncode == 0, done.stderr
+        return self
+
+    def start(self):
+        for m in self.members:
+            m.start()
+        return self
+
+    def leader(self):
+        leading = [m for m in self.members if m.role() == "leader" and m.process.poll() is None]
+        return leading[0] if len(leading) == 1 else None
+
+    def wait_leader(self, timeout=20, other_than=None):
+        return wait_for("a leader", lambda: (lambda l: l if l and l is not other_than else None)(self.leader()), timeout)
+
+    def end(self):
+        for m in self.members:
+            if m.process and m.process.poll() is None:
+                m.signal(signal.SIGCONT)
+                m.signal(signal.SIGTERM)
+        for m in self.members:
+            if m.process:
+                try:
+                    m.process.wait(30)
+                except subprocess.TimeoutExpired:
+                    m.kill()
