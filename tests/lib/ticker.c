@@ -1,10 +1,11 @@
 /*
- * A stand-in controller: every 10 ms it appends "BOOTTIME_NS PID EPOCH" to its file. An observer outside the sidecars
- * reads who acted when.
+ * A stand-in controller: every 10 ms it appends "BOOTTIME_NS PID EPOCH" to its file. An observer outside the
+ * sidecars reads who acted when.
  *
  *     ticker FILE [--stubborn] [--exit-after MS]
  *
- * --stubborn: forks twice, calls setsid and ignores TERM, so that only killing everything that is left ends it.
+ * --stubborn: forks twice, calls setsid and ignores TERM, so that only killing everything that is left ends
+ * it.
  */
 #include <fcntl.h>
 #include <inttypes.h>

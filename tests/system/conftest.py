@@ -1,0 +1,48 @@
+"""One Galera cluster for the whole run; one lease, and one outside observer, for each test."""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+
+from lab import Lab  # noqa: E402
+from observer import Observer  # noqa: E402
+from sidecars import Group  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def lab():
+    lab = Lab()
+    try:
+        yield lab.up()
+    finally:
+        lab.down()
+
+
+@pytest.fixture
+def group(lab, tmp_path, request):
+    """An empty group; the test adds members. Afterwards the observer judges, whatever the test asserted."""
+    lab.repair()
+    for parent in (tmp_path, *tmp_path.parents):
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    lease = request.node.name.replace("[", ".").replace("]", "")[:60]
+    group = Group(lab, tmp_path, lease)
+    observer = Observer(group)
+    group.observer = observer
+    group.sabotaged = False
+    yield group
+    group.end()
+    observer.stop()
+    if not group.sabotaged:
+        assert observer.judge() == [], "\n".join(m.log_text() for m in group.members)
+
+
+@pytest.fixture
+def three(group):
+    for index in (1, 2, 3):
+        group.add(index)
+    group.init().start()
+    group.wait_leader(10)
+    return group

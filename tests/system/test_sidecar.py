@@ -1,0 +1,202 @@
+"""Faults of sidecar, guardian and controller. The group fixture judges overlap and epochs after each."""
+import os
+import signal
+import time
+
+import pytest
+from sidecars import boottime_ns, wait_for
+
+TTL = 6.0
+
+
+def epochs(group):
+    return [span[2] for span in group.observer.spans()]
+
+
+def test_three_at_once_elect_exactly_one(group):
+    for index in (1, 2, 3):
+        group.add(index)
+    group.init()
+    begun = boottime_ns()
+    group.start()
+    group.wait_leader(10)
+    spans = wait_for("a controller", group.observer.spans, 5)
+    assert (spans[0][3] - begun) / 1e9 < 2
+    time.sleep(1.5)
+    assert len(group.observer.spans()) == 1
+    assert sorted(m.role() for m in group.members) == ["follower", "follower", "leader"]
+
+
+def test_follower_restart_disturbs_nobody(three):
+    leader = three.leader()
+    follower = next(m for m in three.members if m is not leader)
+    for end in (follower.kill, follower.terminate):
+        end()
+        follower.start()
+        wait_for("a follower", lambda: follower.role() == "follower", 10)
+    assert three.leader() is leader
+    assert len(three.observer.spans()) == 1
+
+
+def test_sidecar_killed_is_fenced_and_resumes(three):
+    leader = three.leader()
+    killed = boottime_ns()
+    leader.kill()
+    wait_for("the controller's end", lambda: not three.observer.watched, 3)
+    (key, end), = three.observer.ends.items()
+    assert key[0] == leader.name
+    # Fence starts within 0.1 s; killing and the check add little.
+    assert (end - killed) / 1e9 < 0.5
+    leader.start()
+    wait_for("the resume", lambda: leader.role() == "leader", TTL)
+    assert epochs(three) == [1, 2]
+
+
+def test_sidecar_killed_for_good(three):
+    leader = three.leader()
+    killed = boottime_ns()
+    leader.kill()
+    three.wait_leader(15, other_than=leader)
+    start = wait_for("the next controller", lambda: three.observer.spans()[1:], 5)[0][3]
+    assert (start - killed) / 1e9 < TTL * 1.01 + 0.15 + 1.0
+
+
+def test_sidecar_frozen_past_its_deadline(three):
+    leader = three.leader()
+    leader.signal(signal.SIGSTOP)
+    other = three.wait_leader(20, other_than=leader)
+    leader.signal(signal.SIGCONT)
+    wait_for("the old leader to follow", lambda: leader.role() == "follower", 10)
+    assert "to=fenced" in leader.log_text()
+    assert three.leader() is other
+
+
+def test_guardian_killed_once_comes_back(three):
+    leader = three.leader()
+    old = leader.guardian()
+    os.kill(old, signal.SIGKILL)
+    wait_for("another guardian", lambda: leader.guardian() not in (0, old), 5)
+    time.sleep(1)
+    assert three.leader() is leader
+    assert epochs(three) == [1]
+
+
+def test_guardian_killed_again_and_again_steps_down(three):
+    leader = three.leader()
+    for _ in range(2):
+        old = leader.guardian()
+        os.kill(old, signal.SIGKILL)
+        wait_for("another guardian", lambda o=old: leader.guardian() not in (0, o), 5)
+    three.wait_leader(15, other_than=leader)
+    assert "reason=guardian" in leader.log_text()
+
+
+def test_controller_dies_is_restarted_then_released(group):
+    for index in (1, 2, 3):
+        group.add(index, restarts=2)
+    group.init().start()
+    leader = group.wait_leader(10)
+    for count in (1, 2, 3):
+        spans = wait_for("a controller", lambda c=count: len(group.observer.spans()) == c and group.observer.spans(), 10)
+        assert spans[-1][0] == leader.name
+        wait_for("the watch on it", lambda: group.observer.watched, 5)
+        os.kill(spans[-1][1], signal.SIGKILL)
+    group.wait_leader(10, other_than=leader)
+    assert epochs(group) == [1, 2, 3, 4]
+
+
+def test_controller_started_behind_our_back_is_stopped(three):
+    follower = next(m for m in three.members if m is not three.leader())
+    rogue = follower.dir / "rogue"
+    environment = {"GALERA_LEASE_HOOK": "promote", "GALERA_LEASE_NAME": three.lease, "GALERA_LEASE_MEMBER": follower.name,
+                   "GALERA_LEASE_STATEDIR": str(follower.state), "GALERA_LEASE_RUNDIR": str(follower.dir),
+                   "GALERA_LEASE_EPOCH": "0", "PATH": os.environ["PATH"], "GALERA_LEASE_PROCESS_CONF": str(rogue)}
+    rogue.write_text('COMMAND="sleep 600"\n')
+    # Not in the cgroup of the controller, as from a shell: the hook's check must find it all the same.
+    assert os.spawnve(os.P_WAIT, follower.hook["promote"], [follower.hook["promote"]], environment) == 0
+    wait_for("the alarm", lambda: "event=rogue" in follower.log_text(), 10)
+    wait_for("a follower again", lambda: follower.role() == "follower", 10)
+
+
+def test_stubborn_controller_leaves_nothing_behind(group):
+    for index in (1, 2):
+        group.add(index).command += " --stubborn"
+    group.init().start()
+    leader = group.wait_leader(10)
+    wait_for("its ticks", lambda: group.observer.watched, 5)
+    assert leader.cli("step-down").returncode == 0
+    group.wait_leader(10, other_than=leader)
+    (key, _), = group.observer.ends.items()
+    assert key[0] == leader.name
+
+
+def test_stubborn_controller_without_cgroups(group):
+    for index in (1, 2):
+        group.add(index, cgroup="off").command += " --stubborn"
+    group.init().start()
+    leader = group.wait_leader(10)
+    wait_for("its ticks", lambda: group.observer.watched, 5)
+    leader.kill()
+    group.wait_leader(15, other_than=leader)
+    (key, _), = group.observer.ends.items()
+    assert key[0] == leader.name
+
+
+def hook_script(member, name, text):
+    path = member.dir / name
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_demote_hangs_is_fenced_never_released_early(group):
+    for index in (1, 2):
+        m = group.add(index)
+        m.hook["demote"] = hook_script(m, "demote", "[ \"$GALERA_LEASE_REASON\" = start ] || sleep 600\n")
+    group.init().start()
+    leader = group.wait_leader(10)
+    wait_for("its ticks", lambda: group.observer.watched, 5)
+    assert leader.cli("step-down", "--timeout", "20s").returncode == 0
+    group.wait_leader(10, other_than=leader)
+    log = leader.log_text()
+    assert log.index("event=fence") < log.index("event=stopped lease=%s member=%s epoch=1" % (group.lease, leader.name))
+
+
+@pytest.mark.parametrize("how", ["exit 1", "sleep 600"])
+def test_promote_fails_or_hangs_another_tries(group, how):
+    for index in (1, 2):
+        m = group.add(index, promote_budget="2s", priority=200 if index == 1 else 100)
+        if index == 1:
+            m.hook["promote"] = hook_script(m, "promote", how + "\n")
+    group.init()
+    group.members[0].start()
+    wait_for("the failed start", lambda: "reason=promote-failed" in group.members[0].log_text(), 10)
+    group.members[1].start()
+    assert group.wait_leader(20) is group.members[1]
+
+
+def test_terminate_releases(three):
+    leader = three.leader()
+    assert leader.terminate() == 0
+    log = leader.log_text()
+    assert log.index("event=stopped") < log.index("event=released")
+    begun = time.monotonic()
+    three.wait_leader(5, other_than=leader)
+    assert time.monotonic() - begun < 2
+
+
+def test_terminate_twice_changes_nothing(three):
+    leader = three.leader()
+    leader.signal(signal.SIGTERM)
+    leader.signal(signal.SIGTERM)
+    assert leader.process.wait(20) == 0
+    assert "event=released" in leader.log_text()
+
+
+def test_twenty_elections_in_a_row(three):
+    for _ in range(20):
+        leader = three.wait_leader(15)
+        done = leader.cli("step-down", "--timeout", "20s")
+        assert done.returncode == 0, done.stderr
+        three.wait_leader(15, other_than=leader)
+    assert len(epochs(three)) >= 20
