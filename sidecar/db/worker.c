@@ -287,7 +287,7 @@ static bool learn_schema(struct worker *worker, struct worker_result *result)
     worker->facts.schema = version > UINT32_MAX ? UINT32_MAX : (uint32_t)version;
     if (worker->config.lease_rules && worker->facts.schema != SCHEMA_VERSION) {
         snprintf(text, sizeof(text), "the database's schema has version %u, this program knows %u",
-                 worker->facts.schema, SCHEMA_VERSION);
+                 worker->facts.schema, (unsigned)SCHEMA_VERSION);
         fail(result, ANSWER_STAGE_CONNECT, WORKER_ERROR_SCHEMA, text);
         return false;
     }

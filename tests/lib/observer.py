@@ -50,12 +50,18 @@ class Observer:
                 self.ends[key] = now
 
     def spans(self):
-        """(member, pid, epoch, start, end), by start; end is the last tick, or now for one that lives."""
+        """
+        (member, pid, epoch, start, end), by start. The end is the last tick; the true end where that came much later
+        (it lived without acting); now for one that lives.
+        """
         now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         found = []
         for m in self.group.members:
             for pid, epoch, first, last in m.starts():
                 end = now if (m.name, pid, epoch) in self.watched else last
+                true_end = self.ends.get((m.name, pid, epoch), last)
+                if true_end - last > 100e6:
+                    end = true_end
                 found.append((m.name, pid, epoch, first, end))
         return sorted(found, key=lambda s: s[3])
 

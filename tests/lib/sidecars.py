@@ -41,6 +41,7 @@ class Sidecar:
         self.log = self.dir / "log"
         self.ticks = self.dir / "ticks"
         self.process = None
+        self.binary = BINARY
         self.command = f"{TICKER} {self.ticks}"
         self.options = {"ttl": "6s", "check_interval": "500ms", "restarts": 0} | options
         self.hook = {h: str(ROOT / "hooks/process") for h in ("promote", "demote", "fence", "check")}
@@ -61,7 +62,7 @@ class Sidecar:
     def start(self):
         self.write_config()
         self.process = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.node.ns}", str(BINARY), "run", "--config", str(self.config)],
+            ["nsenter", f"--net=/run/netns/{self.node.ns}", str(self.binary), "run", "--config", str(self.config)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"), start_new_session=True)
         return self
 
@@ -71,9 +72,10 @@ class Sidecar:
 
     def status(self):
         try:
-            return json.loads((self.run / "status.json").read_text())
+            status = json.loads((self.run / "status.json").read_text())
         except (OSError, ValueError):
             return {}
+        return status if status["pid"] == self.process.pid else {}  # not of an earlier run
 
     def role(self):
         return self.status().get("role")
@@ -136,8 +138,9 @@ class Group:
         return self
 
     def leader(self):
+        """The living member that says it leads, with the highest epoch: a frozen one still says what it said last."""
         leading = [m for m in self.members if m.role() == "leader" and m.process.poll() is None]
-        return leading[0] if len(leading) == 1 else None
+        return max(leading, key=lambda m: m.status().get("epoch", 0), default=None)
 
     def wait_leader(self, timeout=20, other_than=None):
         return wait_for("a leader", lambda: (lambda l: l if l and l is not other_than else None)(self.leader()), timeout)

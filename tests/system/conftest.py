@@ -1,5 +1,6 @@
 """One Galera cluster for the whole run; one lease, and one outside observer, for each test."""
 import pathlib
+import re
 import sys
 
 import pytest
@@ -27,7 +28,7 @@ def group(lab, tmp_path, request):
     for parent in (tmp_path, *tmp_path.parents):
         if str(parent).startswith("/tmp/"):
             parent.chmod(0o755)
-    lease = request.node.name.replace("[", ".").replace("]", "")[:60]
+    lease = re.sub("[^A-Za-z0-9_]+", ".", request.node.name)[:60].strip(".")
     group = Group(lab, tmp_path, lease)
     observer = Observer(group)
     group.observer = observer

@@ -36,6 +36,7 @@ def test_leaders_host_cut_off(three, lab):
 
 
 def test_whole_cluster_down_and_up(three, lab):
+    wait_for("the watch on its controller", lambda: three.observer.watched, 5)
     for node in lab.nodes:
         node.kill()
     wait_for("the controller's end", lambda: not three.observer.watched, TTL + 1)

@@ -40,6 +40,7 @@ def test_follower_restart_disturbs_nobody(three):
 
 def test_sidecar_killed_is_fenced_and_resumes(three):
     leader = three.leader()
+    wait_for("the watch on its controller", lambda: three.observer.watched, 5)
     killed = boottime_ns()
     leader.kill()
     wait_for("the controller's end", lambda: not three.observer.watched, 3)
@@ -49,7 +50,8 @@ def test_sidecar_killed_is_fenced_and_resumes(three):
     assert (end - killed) / 1e9 < 0.5
     leader.start()
     wait_for("the resume", lambda: leader.role() == "leader", TTL)
-    assert epochs(three) == [1, 2]
+    wait_for("its controller", lambda: epochs(three) == [1, 2], 3)
+    assert "reason=resume" in leader.log_text()
 
 
 def test_sidecar_killed_for_good(three):

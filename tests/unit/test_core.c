@@ -1,0 +1,549 @@
+/*
+ * The pure core, driven by hand: a world of one member, a database that answers what the test says, and
+ * clocks that the test moves. Each test names the rule that it would catch the loss of.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/lease.h"
+
+#define S  LEASE_NS_PER_S
+#define MS LEASE_NS_PER_MS
+
+_Noreturn void lease_assert_failed(const char *expression, const char *file, int line)
+{
+    fprintf(stderr, "%s:%d: %s\n", file, line, expression);
+    abort();
+}
+
+struct world {
+    struct lease lease;
+    struct lease_now now;
+    struct lease_commands out;
+    struct lease_command write, read, hook, save, guard; /* the last of each */
+    unsigned writes, promotes, fences, releases, exits;
+    uint8_t seed;
+    struct lease_row row;
+};
+
+static void feed(struct world *w, struct lease_event *e)
+{
+    struct lease twin = w->lease;
+    struct lease_commands other;
+
+    e->now = w->now;
+    memset(e->entropy, ++w->seed, sizeof e->entropy);
+    lease_step(&w->lease, e, &w->out);
+    /* Same state and same event: same commands and same state. */
+    lease_step(&twin, e, &other);
+    assert_int_equal(w->out.count, other.count);
+    assert_memory_equal(w->out.list, other.list, other.count * sizeof other.list[0]);
+    assert_memory_equal(&w->lease, &twin, sizeof twin);
+    for (size_t i = 0; i < w->out.count; i++) {
+        struct lease_command *c = &w->out.list[i];
+
+        switch (c->type) {
+        case LEASE_COMMAND_WRITE:
+            w->write = *c;
+            w->writes++;
+            w->releases += c->write.kind == LEASE_WRITE_RELEASE;
+            break;
+        case LEASE_COMMAND_READ: w->read = *c; break;
+        case LEASE_COMMAND_HOOK:
+            w->hook = *c;
+            w->promotes += c->hook.hook == LEASE_HOOK_PROMOTE;
+            break;
+        case LEASE_COMMAND_SAVE: w->save = *c; break;
+        case LEASE_COMMAND_ARM:
+        case LEASE_COMMAND_EXTEND: w->guard = *c; break;
+        case LEASE_COMMAND_FENCE:
+            w->guard = *c;
+            w->fences++;
+            break;
+        case LEASE_COMMAND_EXIT: w->exits++; break;
+        case LEASE_COMMAND_CANCEL:
+        case LEASE_COMMAND_HOOK_KILL:
+        case LEASE_COMMAND_DISARM:
+        case LEASE_COMMAND_NOTE: break;
+        }
+    }
+}
+
+static void tick(struct world *w, uint64_t ns)
+{
+    struct lease_event e = {.type = LEASE_EVENT_TICK};
+
+    w->now.fast_ns += ns;
+    w->now.slow_ns += ns;
+    feed(w, &e);
+}
+
+static void answer_read(struct world *w, enum lease_answer answer)
+{
+    struct lease_event e = {.type = LEASE_EVENT_READ};
+
+    assert_true(w->lease.op.id != 0 && !w->lease.op.is_write);
+    e.read.op = w->lease.op.id;
+    e.read.answer = answer;
+    e.read.instance = 7;
+    e.read.instance_up_ns = 1000 * S;
+    e.read.row = w->row;
+    feed(w, &e);
+}
+
+static void answer_write(struct world *w, enum lease_answer answer)
+{
+    struct lease_event e = {.type = LEASE_EVENT_WRITE};
+
+    assert_true(w->lease.op.id != 0 && w->lease.op.is_write);
+    e.write.op = w->lease.op.id;
+    e.write.answer = answer;
+    if (answer == LEASE_ANSWER_ROW) {
+        w->row = w->lease.op.wanted;
+        w->row.epoch_table = w->row.version.epoch;
+    }
+    feed(w, &e);
+}
+
+static void hook_ends(struct world *w, enum lease_hook_result result)
+{
+    struct lease_event e = {.type = LEASE_EVENT_HOOK};
+
+    assert_true(w->lease.hook_id != 0);
+    e.hook.id = w->lease.hook_id;
+    e.hook.result = result;
+    feed(w, &e);
+}
+
+static void guardian(struct world *w, enum lease_guardian_news news)
+{
+    struct lease_event e = {.type = LEASE_EVENT_GUARDIAN};
+
+    e.guardian.news = news;
+    e.guardian.epoch = w->lease.armed_epoch;
+    feed(w, &e);
+}
+
+static void saved(struct world *w)
+{
+    struct lease_event e = {.type = LEASE_EVENT_SAVED, .saved = {.id = w->lease.save_id, .ok = true}};
+
+    assert_true(w->lease.save_id != 0);
+    feed(w, &e);
+}
+
+static void start(struct world *w, const struct lease_memory *memory)
+{
+    struct lease_config config = {
+        .member = "m1", .priority = 100, .restarts = 1, .check_failures = 2, .restart_window_ns = 600 * S};
+    struct lease_event e = {.type = LEASE_EVENT_START};
+
+    lease_timing_defaults(20 * S, &config.timing);
+    memset(w, 0, sizeof *w);
+    w->now = (struct lease_now){.fast_ns = 1 * S, .slow_ns = 1 * S};
+    w->row.ttl_ms = 20000;
+    lease_init(&w->lease, &config);
+    if (memory)
+        e.start = *memory;
+    feed(w, &e);
+}
+
+/* Up to FOLLOWER, with the row read once. */
+static void follow(struct world *w, const struct lease_row *row)
+{
+    struct lease_row mine = *row;
+
+    start(w, NULL);
+    w->row = mine;
+    guardian(w, LEASE_GUARDIAN_UP);
+    answer_read(w, LEASE_ANSWER_ROW);
+    hook_ends(w, LEASE_HOOK_DONE);
+    hook_ends(w, LEASE_HOOK_STOPPED);
+}
+
+static void lead(struct world *w)
+{
+    follow(w, &(struct lease_row){.ttl_ms = 20000});
+    assert_int_equal(w->lease.role, LEASE_ACQUIRING);
+    answer_write(w, LEASE_ANSWER_ROW);
+    saved(w);
+    answer_read(w, LEASE_ANSWER_ROW);
+    assert_int_equal(w->lease.role, LEASE_PROMOTING);
+    hook_ends(w, LEASE_HOOK_DONE);
+    assert_int_equal(w->lease.role, LEASE_LEADER);
+}
+
+static struct lease_row held_row(uint64_t epoch, uint64_t counter)
+{
+    struct lease_row row = {.version = {.epoch = epoch, .counter = counter, .nonce = {{9}}},
+                            .ttl_ms = 20000,
+                            .state = LEASE_ROW_HELD,
+                            .holder = "m2",
+                            .epoch_table = epoch};
+
+    return row;
+}
+
+static void test_start_needs_epoch_saved_and_seen(void **state)
+{
+    struct world w;
+
+    (void)state;
+    follow(&w, &(struct lease_row){.ttl_ms = 20000});
+    answer_write(&w, LEASE_ANSWER_ROW);
+    assert_true(w.save.save.durable && w.save.save.epoch_seen == 1); /* R8 */
+    assert_int_equal(w.promotes, 0);
+    saved(&w);
+    assert_true(w.read.read.causal && w.read.read.controller_endpoint); /* R9 */
+    assert_int_equal(w.promotes, 0);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.promotes, 1);
+    assert_int_equal(w.hook.hook.epoch, 1);
+    assert_int_equal(w.guard.type, LEASE_COMMAND_ARM); /* R5: armed before the hook */
+}
+
+static void test_deadline_counts_from_send(void **state)
+{
+    struct world w;
+    uint64_t sent;
+
+    (void)state;
+    lead(&w);
+    tick(&w, 2 * S);
+    assert_int_equal(w.write.write.kind, LEASE_WRITE_RENEW);
+    sent = w.now.fast_ns;
+    w.now.fast_ns += 3 * S;
+    w.now.slow_ns += 3 * S;
+    answer_write(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.lease.deadline_ns, sent + 20 * S - S / 5); /* R1 */
+    assert_int_equal(w.guard.guard.deadline_ns, w.lease.deadline_ns);
+}
+
+static void test_unknown_extends_nothing_and_loses_nothing(void **state)
+{
+    struct world w;
+    uint64_t deadline;
+
+    (void)state;
+    lead(&w);
+    deadline = w.lease.deadline_ns;
+    tick(&w, 2 * S);
+    answer_write(&w, LEASE_ANSWER_UNKNOWN);
+    assert_int_equal(w.lease.deadline_ns, deadline); /* R3 */
+    assert_int_equal(w.lease.role, LEASE_LEADER);
+    /* It had landed: the next write meets MISMATCH, the causal read shows our nonce, and it goes on from
+     * there. */
+    tick(&w, S);
+    w.row.version.counter++;
+    answer_write(&w, LEASE_ANSWER_MISMATCH);
+    assert_true(w.read.read.causal);
+    assert_int_equal(w.lease.role, LEASE_LEADER);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.write.write.expected.counter, w.row.version.counter);
+    answer_write(&w, LEASE_ANSWER_ROW);
+    assert_true(w.lease.deadline_ns > deadline);
+}
+
+static void test_another_nonce_fences_now(void **state)
+{
+    struct world w;
+
+    (void)state;
+    lead(&w);
+    tick(&w, 2 * S);
+    w.row = held_row(5, 50);
+    answer_write(&w, LEASE_ANSWER_MISMATCH);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.lease.role, LEASE_FENCED); /* R2 */
+    assert_int_equal(w.fences, 1);
+    assert_int_equal(w.releases, 0);
+    guardian(&w, LEASE_GUARDIAN_STOPPED);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER);
+}
+
+static void test_twin_is_lost(void **state)
+{
+    struct world w;
+
+    (void)state;
+    lead(&w);
+    tick(&w, 2 * S);
+    w.row.version.counter += 5; /* our nonce, a counter that we never wrote */
+    answer_write(&w, LEASE_ANSWER_MISMATCH);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.lease.role, LEASE_FENCED);
+    assert_int_equal(w.lease.reason, LEASE_REASON_TWIN);
+}
+
+static void test_silence_demotes_in_time(void **state)
+{
+    struct world w;
+    uint64_t deadline;
+
+    (void)state;
+    lead(&w);
+    deadline = w.lease.deadline_ns;
+    while (w.lease.role == LEASE_LEADER) {
+        struct lease_now wake = lease_wake(&w.lease);
+        uint64_t delay = wake.fast_ns - w.now.fast_ns;
+
+        tick(&w, delay < MS ? MS : delay);
+        if (w.lease.hook_id != 0 && w.lease.hook == LEASE_HOOK_CHECK && w.lease.role == LEASE_LEADER)
+            hook_ends(&w, LEASE_HOOK_DONE);
+        assert_true(w.now.fast_ns < deadline);
+    }
+    assert_int_equal(w.lease.role, LEASE_DEMOTING); /* R5 */
+    assert_true(w.now.fast_ns >= deadline - 8 * S && w.now.fast_ns < deadline - 8 * S + 10 * MS);
+}
+
+static void test_release_only_after_confirmed_stop(void **state)
+{
+    struct world w;
+    struct lease_event e = {.type = LEASE_EVENT_STOP};
+
+    (void)state;
+    lead(&w);
+    feed(&w, &e);
+    answer_write(&w, LEASE_ANSWER_ROW); /* the handover is announced */
+    tick(&w, 2 * S);
+    assert_int_equal(w.lease.role, LEASE_DEMOTING);
+    while (w.lease.op.id != 0)
+        answer_write(&w, LEASE_ANSWER_ROW);
+    hook_ends(&w, LEASE_HOOK_DONE);
+    hook_ends(&w, LEASE_HOOK_DONE); /* the check: it still runs */
+    assert_int_equal(w.fences, 1);
+    tick(&w, 3 * S);
+    answer_write(&w, LEASE_ANSWER_ROW); /* R6: renewed meanwhile */
+    assert_int_equal(w.write.write.kind, LEASE_WRITE_RENEW);
+    assert_int_equal(w.releases, 0);
+    guardian(&w, LEASE_GUARDIAN_STOPPED);
+    assert_int_equal(w.save.save.deadline_ns, 0); /* R7: erased before */
+    assert_int_equal(w.releases, 0);
+    saved(&w);
+    assert_int_equal(w.releases, 1);
+    answer_write(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.exits, 1);
+}
+
+static void test_held_row_is_watched_for_a_whole_ttl(void **state)
+{
+    struct world w;
+    struct lease_row row = held_row(3, 30);
+
+    (void)state;
+    follow(&w, &row);
+    uint64_t since = w.lease.row_since_slow_ns;
+
+    while (w.lease.role == LEASE_FOLLOWER) {
+        tick(&w, 500 * MS);
+        if (w.lease.op.id != 0 && !w.lease.op.is_write)
+            answer_read(&w, LEASE_ANSWER_ROW);
+        if (w.lease.hook_id != 0)
+            hook_ends(&w, LEASE_HOOK_STOPPED);
+    }
+    assert_int_equal(w.lease.role, LEASE_ACQUIRING);
+    assert_true(w.now.slow_ns - since >= 20 * S + S / 5); /* R4 */
+    assert_true(w.now.slow_ns - since < 22 * S);
+    assert_int_equal(w.write.write.wanted.version.epoch, 4);
+}
+
+static void test_challenger_counts_on_the_slow_clock(void **state)
+{
+    struct world w;
+    struct lease_row row = held_row(3, 30);
+
+    (void)state;
+    follow(&w, &row);
+    w.now.fast_ns += 100 * S; /* suspended, by one of both clocks */
+    tick(&w, MS);
+    if (w.lease.hook_id != 0)
+        hook_ends(&w, LEASE_HOOK_STOPPED);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER);
+}
+
+static void test_free_row_below_memory_is_watched(void **state)
+{
+    struct world w;
+    struct lease_row row = {
+        .version = {.epoch = 3, .counter = 30}, .ttl_ms = 20000, .holder = "m2", .epoch_table = 3};
+    struct lease_member member = {.name = "m3", .heartbeat = 1, .epoch_seen = 9, .priority = 100};
+    struct lease_event e = {.type = LEASE_EVENT_MEMBERS, .members = {.list = &member, .count = 1}};
+
+    (void)state;
+    start(&w, NULL);
+    w.row = row;
+    guardian(&w, LEASE_GUARDIAN_UP);
+    feed(&w, &e);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    hook_ends(&w, LEASE_HOOK_DONE);
+    hook_ends(&w, LEASE_HOOK_STOPPED);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER); /* not at once */
+    for (unsigned i = 0; i < 60 && w.lease.role == LEASE_FOLLOWER; i++) {
+        tick(&w, 500 * MS);
+        if (w.lease.op.id != 0 && !w.lease.op.is_write)
+            answer_read(&w, LEASE_ANSWER_ROW);
+        if (w.lease.hook_id != 0)
+            hook_ends(&w, LEASE_HOOK_STOPPED);
+    }
+    assert_int_equal(w.write.write.wanted.version.epoch, 10); /* R8: above every memory */
+}
+
+static void test_unsettled_nonce_is_not_replaced(void **state)
+{
+    struct world w;
+    struct lease_nonce first;
+
+    (void)state;
+    follow(&w, &(struct lease_row){.ttl_ms = 20000});
+    first = w.write.write.wanted.version.nonce;
+    answer_write(&w, LEASE_ANSWER_UNKNOWN);
+    tick(&w, S);
+    answer_read(&w, LEASE_ANSWER_ROW);                                              /* not there, not yet */
+    assert_memory_equal(&w.write.write.wanted.version.nonce, &first, sizeof first); /* R3 */
+    /* It lands late: a read is no proof of holding, a renewal is. */
+    w.row = w.write.write.wanted;
+    answer_write(&w, LEASE_ANSWER_MISMATCH);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.write.write.kind, LEASE_WRITE_RENEW);
+    assert_int_equal(w.lease.deadline_ns, 0);
+    assert_int_equal(w.promotes, 0);
+}
+
+static void test_resume_is_a_new_nonce_and_a_new_epoch(void **state)
+{
+    struct world w;
+    struct lease_memory memory = {.epoch_seen = 4, .epoch = 4, .nonce = {{9}}, .remaining_ns = 15 * S};
+
+    (void)state;
+    start(&w, &memory);
+    assert_int_equal(w.guard.type, LEASE_COMMAND_ARM);
+    w.row = held_row(4, 40);
+    guardian(&w, LEASE_GUARDIAN_UP);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.write.write.kind, LEASE_WRITE_RESUME); /* R7 */
+    assert_true(memcmp(&w.write.write.wanted.version.nonce, &memory.nonce, sizeof memory.nonce) != 0);
+    answer_write(&w, LEASE_ANSWER_ROW);
+    hook_ends(&w, LEASE_HOOK_STOPPED);
+    assert_int_equal(w.write.write.kind, LEASE_WRITE_BUMP); /* R9 */
+    assert_int_equal(w.write.write.wanted.version.epoch, 5);
+    assert_int_equal(w.promotes, 0);
+}
+
+static void test_rogue_controller_is_stopped(void **state)
+{
+    struct world w;
+    struct lease_row row = held_row(3, 30);
+
+    (void)state;
+    follow(&w, &row);
+    if (w.lease.op.id != 0)
+        answer_read(&w, LEASE_ANSWER_ROW);
+    tick(&w, 5 * S);
+    assert_int_equal(w.hook.hook.hook, LEASE_HOOK_CHECK);
+    hook_ends(&w, LEASE_HOOK_DONE);
+    assert_int_equal(w.lease.role, LEASE_DEMOTING); /* R13 */
+    assert_int_equal(w.lease.reason, LEASE_REASON_ROGUE);
+    assert_int_equal(w.hook.hook.hook, LEASE_HOOK_DEMOTE);
+}
+
+static void test_restart_in_place_bumps_the_epoch(void **state)
+{
+    struct world w;
+
+    (void)state;
+    lead(&w);
+    tick(&w, 5 * S);
+    while (w.lease.op.id != 0)
+        answer_write(&w, LEASE_ANSWER_ROW);
+    hook_ends(&w, LEASE_HOOK_STOPPED);
+    assert_int_equal(w.lease.role, LEASE_DEMOTING);
+    hook_ends(&w, LEASE_HOOK_DONE);
+    hook_ends(&w, LEASE_HOOK_STOPPED);
+    assert_int_equal(w.lease.role, LEASE_ACQUIRING);
+    assert_int_equal(w.write.write.kind, LEASE_WRITE_BUMP);
+    assert_int_equal(w.write.write.wanted.version.epoch, 2);
+}
+
+static void test_rank_follows_priority_then_name(void **state)
+{
+    struct world w;
+    struct lease_row row = held_row(3, 30);
+    struct lease_member members[] = {{.name = "m2", .heartbeat = 1, .priority = 900},
+                                     {.name = "a1", .heartbeat = 1, .priority = 100},
+                                     {.name = "m3", .heartbeat = 1, .priority = 200},
+                                     {.name = "a0", .heartbeat = 1, .priority = 0}};
+    struct lease_event e = {.type = LEASE_EVENT_MEMBERS, .members = {.list = members, .count = 4}};
+
+    (void)state;
+    follow(&w, &row);
+    feed(&w, &e);
+    assert_int_equal(lease_rank(&w.lease), 0); /* nobody was seen moving yet */
+    for (unsigned i = 0; i < 4; i++)
+        members[i].heartbeat++;
+    feed(&w, &e);
+    assert_int_equal(lease_rank(&w.lease), 2); /* R11: a1 and m3; not the holder, not priority 0 */
+    w.now.slow_ns += 60 * S;
+    w.now.fast_ns += 60 * S;
+    tick(&w, 0);
+    assert_int_equal(lease_rank(&w.lease), 0); /* they went quiet */
+}
+
+static void test_edges(void **state)
+{
+    (void)state;
+    assert_false(lease_edge_legal(LEASE_DEMOTING, LEASE_LEADER));
+    assert_false(lease_edge_legal(LEASE_FENCED, LEASE_LEADER));
+    assert_false(lease_edge_legal(LEASE_FENCED, LEASE_ACQUIRING));
+    assert_false(lease_edge_legal(LEASE_FOLLOWER, LEASE_LEADER));
+    assert_true(lease_edge_legal(LEASE_FENCED, LEASE_FOLLOWER));
+}
+
+static void test_timing(void **state)
+{
+    struct lease_timing t;
+
+    (void)state;
+    for (uint64_t ttl = 1; ttl <= 3600; ttl *= 2) {
+        lease_timing_defaults(ttl * S, &t);
+        assert_int_equal(lease_timing_check(&t), LEASE_TIMING_OK);
+        assert_true(lease_timing_hold_ns(ttl * S) < ttl * S && lease_timing_watch_ns(ttl * S) > ttl * S);
+    }
+    lease_timing_defaults(20 * S, &t);
+    assert_int_equal(lease_timing_silent_ns(&t), 10 * S);
+    t.demote_budget_ns = 15 * S;
+    assert_int_equal(lease_timing_check(&t), LEASE_TIMING_NO_SILENCE);
+    lease_timing_defaults(20 * S, &t);
+    t.check_budget_ns = 3 * S;
+    assert_int_equal(lease_timing_check(&t), LEASE_TIMING_CHECK_BUDGET);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_start_needs_epoch_saved_and_seen),
+        cmocka_unit_test(test_deadline_counts_from_send),
+        cmocka_unit_test(test_unknown_extends_nothing_and_loses_nothing),
+        cmocka_unit_test(test_another_nonce_fences_now),
+        cmocka_unit_test(test_twin_is_lost),
+        cmocka_unit_test(test_silence_demotes_in_time),
+        cmocka_unit_test(test_release_only_after_confirmed_stop),
+        cmocka_unit_test(test_held_row_is_watched_for_a_whole_ttl),
+        cmocka_unit_test(test_challenger_counts_on_the_slow_clock),
+        cmocka_unit_test(test_free_row_below_memory_is_watched),
+        cmocka_unit_test(test_unsettled_nonce_is_not_replaced),
+        cmocka_unit_test(test_resume_is_a_new_nonce_and_a_new_epoch),
+        cmocka_unit_test(test_rogue_controller_is_stopped),
+        cmocka_unit_test(test_restart_in_place_bumps_the_epoch),
+        cmocka_unit_test(test_rank_follows_priority_then_name),
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_timing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
