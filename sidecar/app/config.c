@@ -58,7 +58,7 @@ static void take_text(struct reader *r, const struct option_row *o, const char *
     case OPTION_PATH:
         if (text[0] != '\0' && text[0] != '/')
             complain(r, line, "%s: \"%s\" must be an absolute path", o->name, text);
-        /* fallthrough */
+        __attribute__((fallthrough));
     case OPTION_TEXT:
         if (strlen(text) >= o->size)
             complain(r, line, "%s: longer than %zu characters", o->name, o->size - 1);

@@ -64,7 +64,7 @@ def test_follower_that_does_not_wait(group):
     tree.mkdir()
     subprocess.run(f"git -C {ROOT} ls-files -z | (cd {ROOT} && xargs -0 cp --parents -t {tree})", shell=True, check=True)
     subprocess.run(["patch", "-p1", "-d", str(tree), "-i", str(ROOT / "tests/mutants/r4-no-watch.patch")], check=True)
-    subprocess.run(["meson", "setup", str(tree / "build")], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["meson", "setup", str(tree / "build"), str(tree)], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", str(tree / "build"), "sidecar/cli/galera-lease"], check=True,
                    stdout=subprocess.DEVNULL)
     for index in (1, 2):
