@@ -1,12 +1,17 @@
 #pragma once
 /*
  * The configuration of one sidecar, read whole: every mistake is reported with file and line, none is guessed
- * over.
+ * over. A syntax error ends the reading, so it is the only one reported; a name given twice is one.
+ *
+ * Durations are texts with a unit: a bare number is refused, because nobody can tell whether 20 was meant in
+ * seconds. The password file must be a regular file of root or of the running user, with no permission at all
+ * for group and others: there is no exception for groups, since who is in one changes behind our back.
  */
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/lease.h"
+#include "db/access.h"
 
 #define CONFIG_TEXT_MAX      256
 #define CONFIG_PATH_MAX      256
@@ -18,8 +23,8 @@ struct config {
     char address[CONFIG_TEXT_MAX];
     char endpoints[CONFIG_ENDPOINTS_MAX][CONFIG_TEXT_MAX];
     size_t endpoint_count;
-    char controller_endpoint[CONFIG_TEXT_MAX]; /* empty: the first */
-    char user[CONFIG_TEXT_MAX], password_file[CONFIG_PATH_MAX];
+    char controller_endpoint[CONFIG_TEXT_MAX]; /* one of them, as written there; empty: the first */
+    char user[ACCESS_USER_MAX + 1], password_file[CONFIG_PATH_MAX];
     struct lease_timing timing;
     uint64_t restart_window_ns;
     uint64_t priority, check_failures, restarts, controller_port;
@@ -31,11 +36,14 @@ struct config {
 
 struct config_errors {
     size_t count;
-    char list[CONFIG_ERRORS_MAX][512]; /* "file:line: what is wrong" */
+    char list[CONFIG_ERRORS_MAX][768]; /* "file:line: what is wrong"; "file: …" when something is missing */
 };
 
 /* Checks a hook path; 0 or 1 with a reason. Given by the caller, so that this layer needs no hooks. */
 typedef int (*config_verify_fn)(const char *path, char *ret_reason, unsigned size);
 
-/* 0 with everything filled in; 1 with at least one error. @verify may be NULL: hooks are not looked at. */
+/*
+ * 0 with everything filled in; 1 with at least one error, and @ret is not to be used. With @verify, hooks and
+ * password file are looked at too, as the user who is going to run the sidecar; NULL: somebody only asks.
+ */
 int config_load(const char *path, config_verify_fn verify, struct config *ret, struct config_errors *errors);

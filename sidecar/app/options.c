@@ -38,7 +38,7 @@ const struct option_row option_rows[] = {
      "unhealthy checks in a row before the controller counts as failed"},
     {"restarts", OPTION_COUNT, 0, FIELD(restarts), "3", 0, 100,
      "restarts in place before the lease is released"},
-    {"restart_window", OPTION_DURATION, 0, FIELD(restart_window_ns), "10m", 0, 0,
+    {"restart_window", OPTION_DURATION, 0, FIELD(restart_window_ns), "10m", 1000, 604800000,
      "a controller that ran this long has earned its restarts back"},
     {"priority", OPTION_COUNT, 0, FIELD(priority), "100", 0, 1000, "higher leads first; 0 never leads"},
     {"promote", OPTION_PATH, OPTION_REQUIRED | OPTION_HOOK, FIELD(promote), NULL, 0, 0,

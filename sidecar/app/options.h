@@ -4,14 +4,18 @@
 
 enum option_type {
     OPTION_NAME,      /* lease or member name */
-    OPTION_TEXT,      /* any printable text */
+    OPTION_TEXT,      /* printable ASCII */
     OPTION_PATH,      /* absolute path */
     OPTION_DURATION,  /* "20s", "500ms": always with a unit */
     OPTION_COUNT,     /* whole number, min..max */
     OPTION_ENDPOINTS, /* list of "unix:/path" or "host:port" */
 };
 
-enum { OPTION_REQUIRED = 1, OPTION_TIMING = 2, OPTION_HOOK = 4 };
+enum {
+    OPTION_REQUIRED = 1, /* must be given, and not empty */
+    OPTION_TIMING = 2,   /* part of struct lease_timing: judged as a whole by lease_timing_check() */
+    OPTION_HOOK = 4,     /* looked at as a hook before the sidecar runs */
+};
 
 struct option_row {
     const char *name;
@@ -19,7 +23,7 @@ struct option_row {
     unsigned flags;
     size_t offset, size;  /* of the field in struct config */
     const char *fallback; /* as text; NULL: computed (timing from the ttl), or empty */
-    unsigned min, max;    /* OPTION_COUNT */
+    unsigned min, max;    /* OPTION_COUNT; OPTION_DURATION in milliseconds, both 0: judged as a whole */
     const char *help;
 };
 
