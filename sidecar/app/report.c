@@ -67,7 +67,7 @@ void report_beat(struct node *n)
 {
     struct client_heartbeat beat = {.heartbeat = ++n->heartbeat,
                                     .epoch_seen = n->lease.epoch_seen,
-                                    .priority = n->lease.config.priority,
+                                    .priority = lease_priority_now(&n->lease),
                                     .port = (uint16_t)n->config->controller_port,
                                     .take_over = true,
                                     .address = n->config->address,

@@ -124,6 +124,13 @@ bool may_compete(const struct lease *l)
            (!l->claim_open || version_equal(&l->row.version, &l->claim_expected));
 }
 
+uint32_t lease_priority_now(const struct lease *l)
+{
+    bool able = l->guardian_up && !l->stop_wanted && l->now.fast_ns >= l->backoff_fast_ns;
+
+    return able ? l->config.priority : 0;
+}
+
 static void claim(struct lease *l, struct lease_commands *out)
 {
     bool free = l->row.state == LEASE_ROW_FREE;

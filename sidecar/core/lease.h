@@ -439,6 +439,12 @@ const char *lease_why_not(const struct lease *lease);
 /* Our place among the live members if the lease were free now; 0 is first (R11). */
 unsigned lease_rank(const struct lease *lease);
 
+/*
+ * The priority to publish: 0 while this member could not take a free lease (backing off, no guardian, ending). Others rank
+ * by it, and would wait for a turn that never comes.
+ */
+uint32_t lease_priority_now(const struct lease *lease);
+
 const char *lease_role_name(enum lease_role role);
 const char *lease_reason_name(enum lease_reason reason);
 const char *lease_note_name(enum lease_note note);

@@ -39,6 +39,7 @@ def test_step_down(three):
     gaps = []
     for _ in range(10):
         leader = three.wait_leader(15)
+        time.sleep(TTL * 0.6)  # who stepped down a moment ago backs off
         leader.cli("step-down")
         other = three.wait_leader(15, other_than=leader)
         stopped = log_times(leader.log_text(), "level=info event=stopped .*reason=step-down")[-1]
