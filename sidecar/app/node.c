@@ -11,6 +11,7 @@
 
 #define GUARDIAN_RETRY_NS (100 * LEASE_NS_PER_MS)
 #define TICK_NS           LEASE_NS_PER_S
+#define ERROR_REPEAT_NS   (30 * LEASE_NS_PER_S)
 
 static void on_wake(void *userdata);
 
@@ -213,19 +214,34 @@ static void on_claim(struct node *n, const struct client_answer *a)
     }
 }
 
+/* While a cluster is away every endpoint fails again and again: each says it once in a while, not at every
+ * try. */
+static bool said_lately(struct node *n, const char *text)
+{
+    uint64_t now = hook_now_ns();
+    unsigned oldest = 0;
+
+    for (unsigned i = 0; i < NODE_ERRORS; i++) {
+        if (strcmp(n->errors[i].text, text) == 0 && now - n->errors[i].at_ns < ERROR_REPEAT_NS)
+            return true;
+        if (n->errors[i].at_ns < n->errors[oldest].at_ns)
+            oldest = i;
+    }
+    snprintf(n->errors[oldest].text, sizeof n->errors[oldest].text, "%s", text);
+    n->errors[oldest].at_ns = now;
+    return false;
+}
+
 static void note_error(struct node *n, const struct client_answer *a)
 {
     if (a->error == 0)
         return;
-    char text[sizeof n->last_error];
-
-    snprintf(text, sizeof text, "%s: %u %s", a->endpoint ? a->endpoint : "", a->error,
+    snprintf(n->last_error, sizeof n->last_error, "%s: %u %s", a->endpoint ? a->endpoint : "", a->error,
              a->text ? a->text : "");
-    if (strcmp(text, n->last_error) != 0)
+    if (!said_lately(n, n->last_error))
         log_warning("database", "lease=%s endpoint=%s error=%u text=\"%s\" answer=%s", n->config->name,
                     a->endpoint ? a->endpoint : "-", a->error, a->text ? a->text : "",
                     lease_answer_name(a->answer));
-    strcpy(n->last_error, text);
 }
 
 static void on_answer(const struct client_answer *a, void *userdata)

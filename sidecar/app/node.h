@@ -17,7 +17,8 @@
 #include "util/clocks.h"
 #include "util/loop.h"
 
-#define NODE_QUEUE 32
+#define NODE_QUEUE  32
+#define NODE_ERRORS 16
 
 enum node_timer {
     NODE_TIMER_WAKE,
@@ -60,6 +61,10 @@ struct node {
     char request_target[LEASE_NAME_MAX + 1];
     uint64_t request_epoch;
     char last_error[256];
+    struct {
+        char text[256];
+        uint64_t at_ns;
+    } errors[NODE_ERRORS]; /* what was logged lately */
     uint64_t stall_max_ns;
     bool exiting;
 };
