@@ -214,7 +214,9 @@ static void save_record(struct node *n, const struct lease_command *c)
         .epoch_seen = c->save.epoch_seen, .nonce = c->save.nonce, .epoch = c->save.epoch};
     struct lease_event e = {.type = LEASE_EVENT_SAVED, .saved = {.id = c->save.id, .ok = false}};
 
+    /* Both readings together: a freeze in between must not lengthen what is stored. */
     clocks_instant_now(&r.at);
+    clocks_sample(&n->clocks);
     if (c->save.deadline_ns > n->clocks.fast_ns)
         r.remaining_ns = c->save.deadline_ns - n->clocks.fast_ns;
     if (saver_submit(n->saver, c->save.id, &r, c->save.durable) < 0 && c->save.durable)

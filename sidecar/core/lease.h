@@ -440,8 +440,8 @@ const char *lease_why_not(const struct lease *lease);
 unsigned lease_rank(const struct lease *lease);
 
 /*
- * The priority to publish: 0 while this member could not take a free lease (backing off, no guardian, ending). Others rank
- * by it, and would wait for a turn that never comes.
+ * The priority to publish: 0 while this member could not take a free lease (backing off, no guardian,
+ * ending). Others rank by it, and would wait for a turn that never comes.
  */
 uint32_t lease_priority_now(const struct lease *lease);
 

@@ -8,6 +8,7 @@
  * holds a copy of the lease's flock until then, so that no new sidecar of this host begins before.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -167,9 +168,12 @@ static int watch(struct guardian *g)
 
         page_clock_sync(g->page, &g->clock, &g->anchor_seen);
         clocks_sample(&g->clock);
+        /* "Stopped" first: only we say it, so with a fencing word read after it the sidecar can't have
+         * cleared the bit in between, and we never begin a fence that nobody ordered. */
+        bool done = page_stopped(g->page, &stopped);
         bool fencing = page_remaining(g->page, &g->clock, &word, &remaining) == PAGE_FENCING;
 
-        if (fencing && !page_stopped(g->page, &stopped)) {
+        if (fencing && !done) {
             fence(g, "ordered");
             continue;
         }
@@ -194,11 +198,26 @@ static int fd_argument(char *argv[], int i)
     return atoi(argv[i]);
 }
 
+/*
+ * A log that nobody reads must not stop a fence: a write into a full pipe would block. The flag belongs to
+ * the open file, which the sidecar shares, so take one of our own.
+ */
+static void unblock_stderr(void)
+{
+    int fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0)
+        return; /* a socket: the journal's */
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+}
+
 int main(int argc, char *argv[])
 {
     struct guardian g = {0};
     sigset_t mask;
 
+    unblock_stderr();
     if (argc != 6) {
         log_error("usage", "what=\"galera-lease-guardian is started by galera-lease run only\"");
         return 2;
