@@ -19,6 +19,8 @@
 #include "util/cleanup.h"
 #include "util/parse.h"
 
+#define HOOK_REAP_MS 100
+
 const char *hook_kind_name(enum hook_kind kind)
 {
     static const char *const names[HOOK_KINDS] = {"promote", "demote", "fence", "check"};
@@ -53,10 +55,24 @@ static int list_steps(struct hook_run *run, const char *path)
 
     if (!d)
         return -errno;
-    for (struct dirent *e; run->count < HOOK_STEPS_MAX && (e = readdir(d));)
-        if (e->d_name[0] != '.' && asprintf(&run->steps[run->count], "%s/%s", path, e->d_name) > 0)
+    int r = 0;
+
+    /* Never a part of the folder: a check that skips one would call a running controller stopped. */
+    for (struct dirent *e; r == 0 && (e = readdir(d));) {
+        if (e->d_name[0] == '.')
+            continue;
+        if (run->count == HOOK_STEPS_MAX) {
+            r = -E2BIG;
+        } else if (asprintf(&run->steps[run->count], "%s/%s", path, e->d_name) < 0) {
+            run->steps[run->count] = NULL;
+            r = -ENOMEM;
+        } else {
             run->count++;
+        }
+    }
     closedir(d);
+    if (r < 0)
+        return r;
     qsort(run->steps, run->count, sizeof run->steps[0], by_name);
     if (run->kind == HOOK_DEMOTE || run->kind == HOOK_FENCE)
         for (unsigned i = 0; i < run->count / 2; i++) {
@@ -203,7 +219,10 @@ static enum hook_outcome step_ended(struct hook_run *run, int status)
         code = 1; /* one part runs, another does not */
     }
     run->code = code;
-    /* A stop goes on through all its parts: what can be stopped must be. */
+    /* A stop goes on through all its parts, because what can be stopped must be; but one part that failed is
+     * a stop that failed, whatever the last one says. */
+    if (run->failed == 0)
+        run->failed = code;
     if (code != 0 && run->kind != HOOK_DEMOTE && run->kind != HOOK_FENCE)
         return HOOK_FAILED;
     if (run->next < run->count) {
@@ -214,7 +233,8 @@ static enum hook_outcome step_ended(struct hook_run *run, int status)
     }
     if (run->kind == HOOK_CHECK && run->stopped > 0)
         return run->stopped == run->count ? HOOK_STOPPED : HOOK_FAILED;
-    return code == 0 ? HOOK_OK : HOOK_FAILED;
+    run->code = run->failed;
+    return run->failed == 0 ? HOOK_OK : HOOK_FAILED;
 }
 
 enum hook_outcome hook_dispatch(struct hook_run *run)
@@ -233,6 +253,16 @@ enum hook_outcome hook_dispatch(struct hook_run *run)
     return HOOK_RUNNING;
 }
 
+/* A killed process ends at once, unless it hangs in the kernel (a dead network file system): then it is left
+ * to itself, because neither the loop nor the guardian may hang with it. */
+static void reap_killed(const struct child *child)
+{
+    struct pollfd ended = {.fd = child->pidfd, .events = POLLIN};
+
+    poll(&ended, 1, HOOK_REAP_MS);
+    waitpid(child->pid, NULL, WNOHANG);
+}
+
 void hook_kill(struct hook_run *run)
 {
     if (run->child.pid <= 0)
@@ -241,7 +271,7 @@ void hook_kill(struct hook_run *run)
         cgroup_kill(run->cgroup);
     kill_session(run->child.pid);
     kill(run->child.pid, SIGKILL);
-    waitpid(run->child.pid, NULL, 0);
+    reap_killed(&run->child);
     run->child.pid = 0;
     drop_child(run);
 }

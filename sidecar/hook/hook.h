@@ -65,6 +65,7 @@ struct hook_run {
     uint64_t epoch, deadline_ns;
     struct child child; /* pid 0: none */
     int code;
+    int failed;       /* code of the first step of a stop that failed; the others ran all the same */
     unsigned stopped; /* steps of a check that said 3 */
     unsigned lines;
     char line[HOOK_LINE_MAX];

@@ -1,0 +1,337 @@
+/* The hook contract with real processes: order, outcomes, budgets, what is killed and what is left, and who
+ * may write a hook. $LAUNCHER is the launcher that was built. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hook/hook.h"
+#include "util/fsio.h"
+#include "util/parse.h"
+
+#define S UINT64_C(1000000000)
+
+static char root[] = "/root/galera-lease-hook-XXXXXX";
+static char home[256], output[8192];
+static unsigned lines;
+
+static void remember(void *userdata, const char *line)
+{
+    (void)userdata;
+    lines++;
+    if (strlen(output) + strlen(line) + 2 < sizeof output)
+        strcat(strcat(output, line), "|");
+}
+
+/* Makes home/NAME (its folder too) an executable shell script. */
+static void script(const char *name, const char *body)
+{
+    char path[512], folder[512], text[2048];
+
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    snprintf(folder, sizeof folder, "%s", path);
+    *strrchr(folder, '/') = '\0';
+    assert_int_equal(fsio_mkdir_p(folder, 0755), 0);
+    int n = snprintf(text, sizeof text, "#!/bin/sh\n%s\n", body);
+
+    assert_int_equal(fsio_replace(path, text, (size_t)n, 0755, false), 0);
+}
+
+static enum hook_outcome run(enum hook_kind kind, const char *name, uint64_t budget_ns)
+{
+    static const uint8_t nonce[16] = {0xab, 1};
+    char path[512];
+    struct hook_facts facts = {.lease = "cmon",
+                               .member = "node1",
+                               .role = "leader",
+                               .reason = "test",
+                               .previous = "node2",
+                               .run_dir = home,
+                               .state_dir = home,
+                               .promote_cgroup = "",
+                               .epoch = 42,
+                               .nonce = nonce};
+    struct hook_spec spec = {
+        .kind = kind, .path = path, .launcher = getenv("LAUNCHER"), .page_fd = -1, .budget_ns = budget_ns};
+
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    output[0] = '\0';
+    lines = 0;
+    return hook_run_sync(&spec, &facts, remember, NULL);
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    setenv("GALERA_LEASE_SECRET", "inherited", 1);
+    script("env", "env | grep ^GALERA | sort; echo stderr too >&2; exit 0");
+    assert_int_equal(run(HOOK_PROMOTE, "env", 5 * S), HOOK_OK);
+    assert_non_null(strstr(output, "GALERA_LEASE_BUDGET_MS=5000|"));
+    assert_non_null(
+        strstr(output, "GALERA_LEASE_EPOCH=42|GALERA_LEASE_HOOK=promote|GALERA_LEASE_MEMBER=node1|"));
+    assert_non_null(strstr(output, "GALERA_LEASE_NONCE=ab010000000000000000000000000000|"));
+    assert_non_null(
+        strstr(output, "GALERA_LEASE_PREVIOUS=node2|GALERA_LEASE_REASON=test|GALERA_LEASE_ROLE=leader|"));
+    assert_non_null(strstr(output, "stderr too|"));
+    assert_null(strstr(output, "SECRET"));
+}
+
+/* Own session, no descriptor of ours, no blocked or ignored signal. */
+static void test_fresh_process(void **state)
+{
+    (void)state;
+    int leaked = open("/dev/null", O_RDONLY); /* not close-on-exec, on purpose */
+
+    assert_true(leaked > 2);
+    signal(SIGPIPE, SIG_IGN);
+    script("fresh", "ls /proc/self/fd | wc -l; set -- $(cat /proc/$$/stat); [ $6 = $$ ] && echo own session;"
+                    "sed -n 's/^SigBlk:.//p; s/^SigIgn:.//p' /proc/$$/status");
+    assert_int_equal(run(HOOK_PROMOTE, "fresh", 5 * S), HOOK_OK);
+    signal(SIGPIPE, SIG_DFL);
+    close(leaked);
+    char *masks = output + strlen("4|own session|");
+
+    assert_int_equal(strncmp(output, "4|own session|", strlen("4|own session|")), 0);
+    /* 32 and 33 belong to the C library, which lets nobody change them. */
+    assert_int_equal(strtoull(masks, &masks, 16) & 0x7fffffff, 0);
+    assert_int_equal(strtoull(masks + 1, NULL, 16) & 0x7fffffff, 0);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    script("order/10-a", "echo a");
+    script("order/20-b", "echo b");
+    script("order/.hidden", "echo hidden");
+    assert_int_equal(run(HOOK_PROMOTE, "order", 5 * S), HOOK_OK);
+    assert_string_equal(output, "a|b|");
+    assert_int_equal(run(HOOK_DEMOTE, "order", 5 * S), HOOK_OK);
+    assert_string_equal(output, "b|a|");
+    assert_int_equal(run(HOOK_FENCE, "order", 5 * S), HOOK_OK);
+    assert_string_equal(output, "b|a|");
+}
+
+/* A promote ends at its first failure; a stop goes through all its parts and has failed all the same. */
+static void test_failed_step(void **state)
+{
+    (void)state;
+    script("first/10-a", "echo a; exit 7");
+    script("first/20-b", "echo b");
+    script("last/10-a", "echo a");
+    script("last/20-b", "echo b; exit 7");
+    assert_int_equal(run(HOOK_PROMOTE, "first", 5 * S), HOOK_FAILED);
+    assert_string_equal(output, "a|");
+    assert_int_equal(run(HOOK_DEMOTE, "first", 5 * S), HOOK_FAILED);
+    assert_string_equal(output, "b|a|");
+    assert_int_equal(run(HOOK_DEMOTE, "last", 5 * S), HOOK_FAILED);
+    assert_string_equal(output, "b|a|");
+    assert_int_equal(run(HOOK_FENCE, "last", 5 * S), HOOK_FAILED);
+    assert_string_equal(output, "b|a|");
+}
+
+static void test_check(void **state)
+{
+    static const struct {
+        int a, b;
+        enum hook_outcome outcome;
+    } rows[] = {{0, 0, HOOK_OK},     {3, 3, HOOK_STOPPED}, {0, 3, HOOK_FAILED}, {3, 0, HOOK_FAILED},
+                {1, 3, HOOK_FAILED}, {3, 1, HOOK_FAILED},  {0, 2, HOOK_FAILED}};
+    char body[32];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(body, sizeof body, "exit %d", rows[i].a);
+        script("check/a", body);
+        snprintf(body, sizeof body, "exit %d", rows[i].b);
+        script("check/b", body);
+        assert_int_equal(run(HOOK_CHECK, "check", 5 * S), rows[i].outcome);
+    }
+    script("three", "exit 3");
+    assert_int_equal(run(HOOK_CHECK, "three", 5 * S), HOOK_STOPPED);
+    assert_int_equal(run(HOOK_PROMOTE, "three", 5 * S), HOOK_FAILED); /* 3 means that for a check only */
+    script("killed", "kill -9 $$");
+    assert_int_equal(run(HOOK_CHECK, "killed", 5 * S), HOOK_FAILED);
+}
+
+/* More parts than the limit: refused, because the part left out could be the one that runs. */
+static void test_too_many(void **state)
+{
+    char name[32], path[512], reason[512];
+
+    (void)state;
+    for (int i = 0; i < HOOK_STEPS_MAX; i++) {
+        snprintf(name, sizeof name, "many/%02d", i);
+        script(name, "exit 3");
+    }
+    assert_int_equal(run(HOOK_CHECK, "many", 20 * S), HOOK_STOPPED);
+    snprintf(path, sizeof path, "%s/many", home);
+    assert_int_equal(hook_verify(path, reason, sizeof reason), 0);
+    script("many/99", "exit 0");
+    assert_int_equal(run(HOOK_CHECK, "many", 20 * S), HOOK_NOT_RUN);
+    assert_int_equal(hook_verify(path, reason, sizeof reason), 1);
+    assert_non_null(strstr(reason, "too many"));
+}
+
+static pid_t read_pid(const char *name)
+{
+    char path[512], text[32];
+    uint64_t pid;
+
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    assert_int_equal(fsio_read(path, text, sizeof text, NULL), 0);
+    text[strcspn(text, "\n")] = '\0';
+    assert_int_equal(parse_u64(text, &pid), 0);
+    return (pid_t)pid;
+}
+
+/* Gone, or a zombie that nobody has fetched yet. */
+static int dead(pid_t pid)
+{
+    char path[64], text[1024];
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    for (int i = 0; i < 500; i++) {
+        if (fsio_read(path, text, sizeof text, NULL) < 0 || strstr(text, ") Z ") || strstr(text, ") X "))
+            return 1;
+        poll(NULL, 0, 10); /* no event tells the end of somebody else's orphan without a race */
+    }
+    return 0;
+}
+
+static void test_time_out_kills_all(void **state)
+{
+    (void)state;
+    /* The child ignores TERM and has a process group of its own. */
+    script("hang", "set -m; sh -c 'trap \"\" TERM; echo $$ >$GALERA_LEASE_RUNDIR/pid; sleep 600; :' & wait");
+    uint64_t start = hook_now_ns();
+
+    assert_int_equal(run(HOOK_DEMOTE, "hang", S / 2), HOOK_TIMED_OUT);
+    uint64_t took = hook_now_ns() - start;
+
+    assert_true(took >= S / 2 && took < 3 * S);
+    assert_true(dead(read_pid("pid")));
+}
+
+static void test_exit_0_leaves_alone(void **state)
+{
+    (void)state;
+    script("leave", "sleep 600 >/dev/null 2>&1 & echo $! >$GALERA_LEASE_RUNDIR/pid");
+    assert_int_equal(run(HOOK_PROMOTE, "leave", 5 * S), HOOK_OK);
+    pid_t pid = read_pid("pid");
+
+    assert_int_equal(kill(pid, 0), 0);
+    kill(pid, SIGKILL);
+}
+
+static void test_output_is_bounded(void **state)
+{
+    (void)state;
+    script("noise", "i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i+1)); done");
+    assert_int_equal(run(HOOK_PROMOTE, "noise", 10 * S), HOOK_OK);
+    assert_int_equal(lines, HOOK_LINES_MAX + 1);
+    script("escape", "printf 'a\\033[2Jb\\nno newline'; head -c 2000 /dev/zero | tr '\\0' x");
+    assert_int_equal(run(HOOK_PROMOTE, "escape", 5 * S), HOOK_OK);
+    assert_int_equal(strncmp(output, "a?[2Jb|no newlinexxx", 20), 0);
+    assert_int_equal(lines, 5); /* 2010 bytes in pieces of 511 */
+    script("endless", "exec yes");
+    assert_int_equal(run(HOOK_PROMOTE, "endless", S / 5), HOOK_TIMED_OUT);
+}
+
+static void test_not_run(void **state)
+{
+    (void)state;
+    assert_int_equal(run(HOOK_DEMOTE, "missing", S), HOOK_NOT_RUN);
+    script("noexec", "exit 0");
+    char path[512];
+
+    snprintf(path, sizeof path, "%s/noexec", home);
+    chmod(path, 0644);
+    assert_int_equal(run(HOOK_CHECK, "noexec", S), HOOK_FAILED); /* 127 of the launcher, never "stopped" */
+}
+
+static void test_verify(void **state)
+{
+    char path[512], folder[512], reason[512] = "";
+
+    (void)state;
+    script("safe/hook", "exit 0");
+    snprintf(path, sizeof path, "%s/safe/hook", home);
+    snprintf(folder, sizeof folder, "%s/safe", home);
+    assert_int_equal(hook_verify(path, reason, sizeof reason), 0);
+    assert_int_equal(hook_verify(folder, reason, sizeof reason), 0);
+    chmod(path, 0775);
+    assert_int_equal(hook_verify(path, reason, sizeof reason), 1);
+    assert_non_null(strstr(reason, "writable by nobody else"));
+    assert_int_equal(hook_verify(folder, reason, sizeof reason), 1);
+    chmod(path, 0644);
+    assert_int_equal(hook_verify(path, reason, sizeof reason), 1);
+    assert_non_null(strstr(reason, "not an executable"));
+    chmod(path, 0755);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(path, 12345, 0), 0);
+        assert_int_equal(hook_verify(path, reason, sizeof reason), 1);
+        assert_int_equal(chown(path, 0, 0), 0);
+    }
+    chmod(folder, 0777);
+    assert_int_equal(hook_verify(path, reason, sizeof reason), 1);
+    assert_non_null(strstr(reason, "safe can be written by others"));
+    chmod(folder, 01777);
+    /* Sticky helps only where root owns the folder. */
+    assert_int_equal(hook_verify(path, reason, sizeof reason), geteuid() == 0 ? 0 : 1);
+    chmod(folder, 0755);
+    unlink(path);
+    assert_int_equal(hook_verify(path, reason, sizeof reason), 1);
+    assert_int_equal(hook_verify(folder, reason, sizeof reason), 1);
+    assert_non_null(strstr(reason, "no hook"));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    /* Not under a folder that others can write, where the tests run as root. */
+    const char *base = geteuid() == 0 ? root : strcpy(root, "/tmp/galera-lease-hook-XXXXXX");
+
+    if (!getenv("LAUNCHER") || !mkdtemp(root))
+        return -1;
+    snprintf(home, sizeof home, "%s", base);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    char command[300];
+
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", home);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_fresh_process),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_failed_step),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_time_out_kills_all),
+        cmocka_unit_test(test_exit_0_leaves_alone),
+        cmocka_unit_test(test_output_is_bounded),
+        cmocka_unit_test(test_not_run),
+        cmocka_unit_test(test_verify),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
