@@ -112,7 +112,9 @@ bool cgroup_populated(const char *path)
     char file[CGROUP_PATH_MAX + 16], text[256];
 
     snprintf(file, sizeof file, "%s/cgroup.events", path);
-    if (fsio_read(file, text, sizeof text, NULL) < 0)
-        return false;
+    int r = fsio_read(file, text, sizeof text, NULL);
+
+    if (r < 0)
+        return r != -ENOENT; /* what can't be read is not known to be empty */
     return strstr(text, "populated 1") != NULL;
 }

@@ -19,5 +19,5 @@ int cgroup_slot(const char *base, const char *slot, char ret_path[CGROUP_PATH_MA
 /* Kills every process below @path (cgroup.kill, Linux 5.14; else each listed process). */
 int cgroup_kill(const char *path);
 
-/* True while a process is left below @path. */
+/* True while a process is left below @path, and when that can't be told; a folder that is gone is empty. */
 bool cgroup_populated(const char *path);

@@ -24,9 +24,9 @@ static int digits(const char *text, size_t length, uint64_t *ret)
     for (size_t i = 0; i < length; i++) {
         if (text[i] < '0' || text[i] > '9')
             return -EINVAL;
-        if (value > (UINT64_MAX - 9) / 10)
+        if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(text[i] - '0'), &value))
             return -ERANGE;
-        value = value * 10 + (uint64_t)(text[i] - '0');
     }
     *ret = value;
     return 0;
