@@ -1,23 +1,18 @@
 #pragma once
-/* What the verbs share: options, exit codes, and a session with the database. */
+/*
+ * The command line: what the verbs share. Verbs translate between people and the other layers and decide
+ * nothing. Each ends within --timeout (but `run`) with one of the codes of exit_codes.h; results go to
+ * stdout, everything else to stderr.
+ */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "app/config.h"
+#include "cli/exit_codes.h"
 #include "db/sync.h"
 
-/* Exit codes, as in the manual. */
-enum cli_exit {
-    CLI_OK = 0,
-    CLI_FAILED = 1,      /* it was tried and did not work */
-    CLI_USAGE = 2,       /* the command line or the configuration is wrong */
-    CLI_NO_LEADER = 3,   /* there is no leader, or no such lease or member */
-    CLI_UNREACHABLE = 4, /* no database node answered, or it has no quorum */
-    CLI_TIMEOUT = 5,     /* the time limit passed; what was asked may still happen */
-};
-
 struct cli_options {
-    char config_path[CONFIG_PATH_MAX];
+    char config_path[CONFIG_PATH_MAX]; /* empty: neither --config nor --lease */
     const char *reason, *socket, *user, *password_file;
     uint64_t timeout_ns;
     bool json, print_sql, check_config, wait, long_list;
@@ -25,9 +20,14 @@ struct cli_options {
 
 struct cli_verb {
     const char *name;
-    const char *arguments, *help;
+    const char *options; /* letters of the option table that it takes */
+    unsigned timeout_s;  /* unless --timeout says otherwise; 0: it has none */
     int (*run)(const struct cli_options *options);
+    const char *help;
 };
+
+/* Everything: finds the verb, reads its options, runs it. The process's exit code. */
+int cli_main(int argc, char *argv[]);
 
 int verb_run(const struct cli_options *options);
 int verb_init(const struct cli_options *options);
@@ -41,6 +41,10 @@ int session_config(const struct cli_options *options, bool verify_hooks, struct 
 
 /* Connects as the sidecar would. CLI_OK, or an exit code after a line on stderr. */
 int session_open(const struct cli_options *options, const struct config *config, struct sync **ret);
+
+/* The row of the lease. CLI_OK, or an exit code after a line on stderr (CLI_NO_LEADER: there is no such
+ * lease). */
+int session_lease(struct sync *sync, const char *lease, struct lease_row *ret);
 
 /* Says on stderr what a sync_*() call answered, and names the exit code. */
 int session_failed(const char *what, int result, const struct sync_error *error);

@@ -1,4 +1,4 @@
-#include <errno.h>
+/* What every verb that talks to the database begins with, and how it says that it failed. */
 #include <stdio.h>
 #include <string.h>
 
@@ -33,8 +33,8 @@ int session_open(const struct cli_options *o, const struct config *c, struct syn
 
     for (size_t i = 0; i < c->endpoint_count; i++) {
         if (access_endpoint_parse(c->endpoints[i], &endpoints[i]) != ACCESS_OK) {
-            fprintf(stderr, "%s: endpoints: \"%s\" is neither unix:/path nor host:port\n", o->config_path,
-                    c->endpoints[i]);
+            fprintf(stderr, "%s: endpoints: \"%s\" %s\n", o->config_path, c->endpoints[i],
+                    access_result_text(ACCESS_MALFORMED));
             return CLI_USAGE;
         }
     }
@@ -42,7 +42,8 @@ int session_open(const struct cli_options *o, const struct config *c, struct syn
         int r = access_password_read(c->password_file, password);
 
         if (r != ACCESS_OK) {
-            fprintf(stderr, "%s: %s\n", c->password_file, r < 0 ? strerror(-r) : access_result_text(r));
+            fprintf(stderr, "%s: password_file: %s %s\n", o->config_path, c->password_file,
+                    access_result_text(r));
             return CLI_USAGE;
         }
         k.password = password;
@@ -52,15 +53,37 @@ int session_open(const struct cli_options *o, const struct config *c, struct syn
     return r == 0 ? CLI_OK : session_failed("cannot reach the database", r, &error);
 }
 
+int session_lease(struct sync *sync, const char *lease, struct lease_row *ret)
+{
+    struct sync_error error = {0};
+    bool found = false;
+    int r = sync_lease(sync, lease, ret, &found, &error);
+
+    if (r != 0)
+        return session_failed("cannot read the lease", r, &error);
+    if (found)
+        return CLI_OK;
+    fprintf(stderr, "galera-lease: there is no lease %s in this database: run galera-lease init\n", lease);
+    return CLI_NO_LEADER;
+}
+
+static const char *result_text(int result)
+{
+    switch (result) {
+    case SYNC_TIMEOUT: return "the time limit passed";
+    case SYNC_MALFORMED: return "the answer makes no sense: was it edited by hand?";
+    default: return "no answer";
+    }
+}
+
 int session_failed(const char *what, int result, const struct sync_error *e)
 {
     if (result < 0) {
         fprintf(stderr, "galera-lease: %s: %s\n", what, strerror(-result));
         return CLI_FAILED;
     }
-    fprintf(stderr, "galera-lease: %s: %s%s%s%s\n", what, e->endpoint[0] ? e->endpoint : "",
-            e->endpoint[0] ? ": " : "",
-            e->text[0] ? e->text : (result == SYNC_TIMEOUT ? "the time limit passed" : "no answer"),
+    fprintf(stderr, "galera-lease: %s: %s%s%s%s\n", what, e->endpoint, e->endpoint[0] ? ": " : "",
+            e->text[0] ? e->text : result_text(result),
             e->non_primary ? " (this node has no quorum: nobody can lead until it has)" : "");
     if (result == SYNC_TIMEOUT)
         return CLI_TIMEOUT;

@@ -21,14 +21,15 @@ static int admin_open(const struct cli_options *o, struct config *c, struct sync
     else
         snprintf(text, sizeof text, "%s", c->endpoints[0]);
     if (access_endpoint_parse(text, &endpoint) != ACCESS_OK) {
-        fprintf(stderr, "galera-lease: \"%s\" is neither unix:/path nor host:port\n", text);
+        fprintf(stderr, "galera-lease: --socket: \"%s\" %s\n", text, access_result_text(ACCESS_MALFORMED));
         return CLI_USAGE;
     }
     if (o->password_file) {
         int r = access_password_read(o->password_file, password);
 
         if (r != ACCESS_OK) {
-            fprintf(stderr, "%s: %s\n", o->password_file, access_result_text(r));
+            fprintf(stderr, "galera-lease: --password-file: %s %s\n", o->password_file,
+                    access_result_text(r));
             return CLI_USAGE;
         }
         k.password = password;
@@ -36,6 +37,24 @@ static int admin_open(const struct cli_options *o, struct config *c, struct sync
     int r = sync_open(&k, ret, &error);
 
     return r == 0 ? CLI_OK : session_failed("cannot reach the database", r, &error);
+}
+
+static int failed(int r, bool late, const char *step, const struct sync_error *error)
+{
+    switch (r) {
+    case SCHEMA_UNKNOWN:
+        fprintf(stderr, "galera-lease: the database has a schema of a newer version: nothing was changed\n");
+        return CLI_FAILED;
+    case SCHEMA_BAD_PLAN:
+        fprintf(stderr,
+                "galera-lease: lease name, user or password hold what may not stand in SQL: nothing was "
+                "changed\n");
+        return CLI_USAGE;
+    default: break;
+    }
+    fprintf(stderr, "galera-lease: init stopped at %s: %s%s\n", step, r < 0 ? strerror(-r) : error->text,
+            "; what is done stays, and init may be repeated");
+    return late ? CLI_TIMEOUT : error->non_primary ? CLI_UNREACHABLE : CLI_FAILED;
 }
 
 int verb_init(const struct cli_options *o)
@@ -56,7 +75,8 @@ int verb_init(const struct cli_options *o)
     if (config.password_file[0]) {
         r = access_password_read(config.password_file, password);
         if (r != ACCESS_OK) {
-            fprintf(stderr, "%s: %s\n", config.password_file, access_result_text(r));
+            fprintf(stderr, "%s: password_file: %s %s\n", o->config_path, config.password_file,
+                    access_result_text(r));
             return CLI_USAGE;
         }
         plan.sidecar.password = password;
@@ -69,15 +89,12 @@ int verb_init(const struct cli_options *o)
     if (r != CLI_OK)
         return r;
     r = schema_apply(sync, &plan, step, &error);
+    /* A connection that was given up on has no endpoint any more. */
+    bool late = r == SCHEMA_FAILED && sync_endpoint(sync)[0] == '\0';
+
     sync_close(sync);
-    if (r == SCHEMA_UNKNOWN) {
-        fprintf(stderr, "galera-lease: the database has a schema of another version: nothing was changed\n");
-        return CLI_FAILED;
-    }
-    if (r != SCHEMA_OK) {
-        fprintf(stderr, "galera-lease: init stopped at %s: %s\n", step, r < 0 ? strerror(-r) : error.text);
-        return CLI_FAILED;
-    }
+    if (r != SCHEMA_OK)
+        return failed(r, late, step, &error);
     printf("lease %s is ready; account %s\n", config.name, config.user);
     return CLI_OK;
 }

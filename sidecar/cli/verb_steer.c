@@ -6,7 +6,8 @@
 #include "cli/cli.h"
 #include "util/cleanup.h"
 
-#define POLL_NS 50000000
+#define POLL_NS      50000000
+#define ERROR_SIGNAL 1644 /* ER_SIGNAL_EXCEPTION */
 
 static uint64_t now_ns(void)
 {
@@ -27,7 +28,7 @@ static int await_outcome(struct sync *sync, uint64_t request, uint64_t until)
         if (r != 0)
             return session_failed("cannot read the outcome", r, &error);
         if (outcome[0]) {
-            printf("%s: %s\n", claimed_by, outcome);
+            printf("%s%s%s\n", claimed_by, claimed_by[0] ? ": " : "", outcome);
             return strncmp(outcome, "done", 4) == 0 ? CLI_OK : CLI_FAILED;
         }
         if (now_ns() >= until) {
@@ -39,21 +40,42 @@ static int await_outcome(struct sync *sync, uint64_t request, uint64_t until)
     }
 }
 
+/* Asks; nobody leading is an answer, not a failure. */
+static int ask(struct sync *sync, const char *lease, const char *reason, uint64_t *ret_request)
+{
+    struct sync_error error = {0};
+    struct lease_row row;
+    int r = session_lease(sync, lease, &row);
+
+    if (r != CLI_OK)
+        return r;
+    if (row.state == LEASE_ROW_FREE) {
+        fprintf(stderr, "galera-lease: nobody holds the lease %s: there is nobody to step down\n", lease);
+        return CLI_NO_LEADER;
+    }
+    r = sync_step_down(sync, lease, reason, ret_request, &error);
+    if (r == 0)
+        return CLI_OK;
+    int code = session_failed("the request was refused", r, &error);
+
+    /* Given back since we looked: the procedure signals that nobody holds it. */
+    return r == SYNC_FAILED && error.error == ERROR_SIGNAL ? CLI_NO_LEADER : code;
+}
+
 int verb_step_down(const struct cli_options *o)
 {
     static struct config config;
     _cleanup_(sync_closep) struct sync *sync = NULL;
-    struct sync_error error = {0};
+    /* The last tenth is for reading the outcome. */
     uint64_t request = 0, until = now_ns() + o->timeout_ns - o->timeout_ns / 10;
     int r = session_config(o, false, &config);
 
     if (r == CLI_OK)
         r = session_open(o, &config, &sync);
+    if (r == CLI_OK)
+        r = ask(sync, config.name, o->reason ? o->reason : "", &request);
     if (r != CLI_OK)
         return r;
-    r = sync_step_down(sync, config.name, o->reason ? o->reason : "", &request, &error);
-    if (r != 0)
-        return session_failed("the request was refused", r, &error);
     if (!o->wait) {
         printf("request %llu is written\n", (unsigned long long)request);
         return CLI_OK;

@@ -1,0 +1,11 @@
+#pragma once
+/* Exit codes of every verb; part of the interface, so numbers are never reused. --help prints them. */
+
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_FAILED = 1,      /* it was tried and did not work */
+    CLI_USAGE = 2,       /* the command line or the configuration is wrong; nothing was tried */
+    CLI_NO_LEADER = 3,   /* nobody leads, or there is no such lease, or no sidecar on this host */
+    CLI_UNREACHABLE = 4, /* no database node answered, or the one that did has no quorum */
+    CLI_TIMEOUT = 5,     /* the time limit passed; what was asked may still happen */
+};

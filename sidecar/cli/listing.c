@@ -1,0 +1,171 @@
+#include "cli/listing.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <libsmartcols/libsmartcols.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CELL_MAX (ROWS_TEXT_MAX + 128)
+
+static bool holds(const struct listing *l, const struct rows_member *m)
+{
+    return l->row->state != LEASE_ROW_FREE && strcmp(l->row->holder, m->member.name) == 0;
+}
+
+/* A few heartbeats missed, by the answering node's wall clock: for people, never for a decision. */
+static bool unseen(const struct listing *l, const struct rows_member *m)
+{
+    return m->seen_ms > (uint64_t)l->row->ttl_ms * 2 / 5 + 1000;
+}
+
+char listing_sign(const struct listing *l, const struct rows_member *m)
+{
+    if (unseen(l, m))
+        return '-';
+    if (strcmp(m->role, "leader") == 0 && holds(l, m))
+        return 'l';
+    return strcmp(m->role, "follower") == 0 ? 'f' : '?';
+}
+
+bool listing_has_leader(const struct listing *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (listing_sign(l, &l->members[i]) == 'l')
+            return true;
+    return false;
+}
+
+uint64_t listing_epoch(const struct listing *l, const struct rows_member *m)
+{
+    return holds(l, m) ? l->row->version.epoch : m->member.epoch_seen;
+}
+
+void listing_comment(const struct listing *l, const struct rows_member *m, char *buf, size_t size)
+{
+    switch (listing_sign(l, m)) {
+    case 'l': snprintf(buf, size, "Acting as leader."); break;
+    case '-':
+        snprintf(buf, size, "Not seen since %s%s.", m->seen_at, holds(l, m) ? "; it holds the lease" : "");
+        break;
+    case 'f':
+        /* The normal case of a follower in the words of the list. */
+        if (strcmp(m->why_not, "Another member holds the lease.") == 0)
+            snprintf(buf, size, "Accepting heartbeats.");
+        else
+            snprintf(buf, size, "%s", m->why_not);
+        break;
+    default: snprintf(buf, size, "%s: %s", m->role, m->why_not);
+    }
+}
+
+static void seen(uint64_t ms, char *buf, size_t size)
+{
+    if (ms < 600000)
+        snprintf(buf, size, "%" PRIu64 ".%" PRIu64 "s", ms / 1000, ms % 1000 / 100);
+    else if (ms < 120 * UINT64_C(60000))
+        snprintf(buf, size, "%" PRIu64 "m", ms / 60000);
+    else if (ms < 48 * UINT64_C(3600000))
+        snprintf(buf, size, "%" PRIu64 "h", ms / 3600000);
+    else
+        snprintf(buf, size, "%" PRIu64 "d", ms / 86400000);
+}
+
+/* The sign shares its column with the version: one space between those two, two everywhere else. A port
+ * has room for five digits, so that the table keeps its shape (a width given to the library is only a wish).
+ */
+enum { SIGN_VERSION, NAME, ADDRESS, PORT, EPOCH, SEEN, COMMENT, COLUMNS };
+
+static const struct {
+    const char *title;
+    int flags;
+} columns[COLUMNS] = {
+    {"S VERSION", 0},
+    {"NAME", 0},
+    {"ADDRESS", 0},
+    {" PORT", SCOLS_FL_RIGHT},
+    {"EPOCH", SCOLS_FL_RIGHT},
+    {"SEEN", SCOLS_FL_RIGHT},
+    {"COMMENT", SCOLS_FL_TRUNC},
+};
+
+static int add_line(struct libscols_table *t, const struct listing *l, const struct rows_member *m,
+                    bool long_list)
+{
+    struct libscols_line *line = scols_table_new_line(t, NULL);
+    char cell[COLUMNS][CELL_MAX];
+    size_t at = 0;
+
+    if (!line)
+        return -ENOMEM;
+    snprintf(cell[SIGN_VERSION], CELL_MAX, "%c %s", listing_sign(l, m), m->version[0] ? m->version : "-");
+    snprintf(cell[NAME], CELL_MAX, "%s", m->member.name);
+    snprintf(cell[ADDRESS], CELL_MAX, "%s", m->address[0] ? m->address : "-");
+    snprintf(cell[PORT], CELL_MAX, "-");
+    if (m->port != 0)
+        snprintf(cell[PORT], CELL_MAX, "%u", m->port);
+    snprintf(cell[EPOCH], CELL_MAX, "%" PRIu64, listing_epoch(l, m));
+    seen(m->seen_ms, cell[SEEN], CELL_MAX);
+    listing_comment(l, m, cell[COMMENT], CELL_MAX);
+    for (size_t i = 0; i < COLUMNS; i++)
+        if ((long_list || i != SEEN) && scols_line_set_data(line, at++, cell[i]) < 0)
+            return -ENOMEM;
+    return 0;
+}
+
+static int fill(struct libscols_table *t, const struct listing *l, bool long_list, FILE *f)
+{
+    int r = scols_table_set_column_separator(t, "  ");
+
+    scols_table_set_stream(t, f);
+    /* Only a terminal has a width; a pipe gets everything. */
+    if (!isatty(fileno(f)))
+        scols_table_set_termforce(t, SCOLS_TERMFORCE_NEVER);
+    for (size_t i = 0; r == 0 && i < COLUMNS; i++)
+        if ((long_list || i != SEEN) && !scols_table_new_column(t, columns[i].title, 0, columns[i].flags))
+            r = -ENOMEM;
+    for (size_t i = 0; r == 0 && i < l->count; i++)
+        r = add_line(t, l, &l->members[i], long_list);
+    return r;
+}
+
+int listing_print_table(const struct listing *l, bool long_list, FILE *f)
+{
+    struct libscols_table *t = scols_new_table();
+    int r = t ? fill(t, l, long_list, f) : -ENOMEM;
+
+    if (r == 0)
+        r = scols_print_table(t);
+    scols_unref_table(t);
+    if (r == 0)
+        fprintf(f, "Total: %zu controller(s)\n", l->count);
+    return r;
+}
+
+int listing_print_json(const struct listing *l, FILE *f)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < l->count; i++) {
+        const struct rows_member *m = &l->members[i];
+        char text[CELL_MAX], s[2] = {listing_sign(l, m)};
+
+        listing_comment(l, m, text, sizeof text);
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:i, s:s}", "state", s, "name",
+                            m->member.name, "role", m->role, "version", m->version, "address", m->address,
+                            "port", (int)m->port, "epoch", (json_int_t)listing_epoch(l, m), "seen_ms",
+                            (json_int_t)m->seen_ms, "priority", (int)m->member.priority, "comment", text));
+    }
+    /* Takes the list over, also when it fails. */
+    json_t *whole =
+        json_pack("{s:s, s:s, s:s, s:I, s:o}", "lease", l->lease, "state", rows_state_name(l->row->state),
+                  "holder", l->row->state != LEASE_ROW_FREE ? l->row->holder : "", "epoch",
+                  (json_int_t)l->row->version.epoch, "members", list);
+    int r = whole && json_dumpf(whole, f, JSON_INDENT(2)) == 0 ? 0 : -EIO;
+
+    fprintf(f, "\n");
+    json_decref(whole);
+    return r;
+}

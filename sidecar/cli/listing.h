@@ -1,0 +1,31 @@
+#pragma once
+/*
+ * The members of a lease as people and programs see them: pure rendering of rows that were read. The rows'
+ * texts were checked and sanitised when they were decoded. Borrows everything; keeps nothing.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "db/rows.h"
+
+struct listing {
+    const char *lease;
+    const struct lease_row *row;
+    const struct rows_member *members;
+    size_t count;
+};
+
+/* l leader, f follower, - not seen lately, ? in transition. */
+char listing_sign(const struct listing *listing, const struct rows_member *member);
+bool listing_has_leader(const struct listing *listing);
+
+/* Its comment in the last column. */
+void listing_comment(const struct listing *listing, const struct rows_member *member, char *buf, size_t size);
+
+/* The epoch it acts under, or the highest it has seen. */
+uint64_t listing_epoch(const struct listing *listing, const struct rows_member *member);
+
+/* 0 or negative errno. */
+int listing_print_table(const struct listing *listing, bool long_list, FILE *file);
+int listing_print_json(const struct listing *listing, FILE *file);

@@ -1,0 +1,187 @@
+/*
+ * status: the sidecar of this host, as it wrote itself down in run_dir at its last change or renewal. When
+ * none runs here, what the database knows of this member.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "cli/listing.h"
+#include "util/cleanup.h"
+#include "util/fsio.h"
+#include "util/parse.h"
+
+#define STATUS_TEXT_MAX 512
+
+static void json_freep(json_t **j)
+{
+    json_decref(*j);
+}
+
+static long long number_of(const json_t *o, const char *key)
+{
+    return json_integer_value(json_object_get(o, key));
+}
+
+/* One line; nothing when there is nothing to say. What others wrote is cleaned before it reaches a terminal.
+ */
+static void line(const char *title, const json_t *o, const char *key, const char *otherwise)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    char clean[STATUS_TEXT_MAX];
+
+    snprintf(clean, sizeof clean, "%s", text && text[0] ? text : otherwise);
+    parse_sanitise(clean);
+    if (clean[0])
+        printf("%-12s%s\n", title, clean);
+}
+
+static void endpoint_line(const json_t *e)
+{
+    const char *text = json_string_value(json_object_get(e, "endpoint"));
+    const char *error = json_string_value(json_object_get(e, "error"));
+    char clean[STATUS_TEXT_MAX];
+
+    snprintf(clean, sizeof clean, "%s%s%s%s", text ? text : "?",
+             json_is_true(json_object_get(e, "in_use")) ? " (in use)" : "", error && error[0] ? ": " : "",
+             error ? error : "");
+    parse_sanitise(clean);
+    printf("%-12s%s\n", "endpoint:", clean);
+}
+
+static void print_status(const json_t *s)
+{
+    json_t *e;
+    size_t i;
+
+    line("lease:", s, "lease", "?");
+    line("member:", s, "member", "?");
+    line("role:", s, "role", "?");
+    printf("%-12s%lld\n", "epoch:", number_of(s, "epoch"));
+    /* Of a sidecar that does not answer, nobody knows what is left. */
+    if (number_of(s, "time_left_ms") > 0 && json_is_true(json_object_get(s, "answers")))
+        printf("%-12s%lld ms\n", "time left:", number_of(s, "time_left_ms"));
+    line("not leader:", s, "why_not_leader", "");
+    line("holder:", s, "holder", "nobody");
+    if (json_object_get(s, "guardian"))
+        printf("%-12s%s\n",
+               "guardian:", json_is_true(json_object_get(s, "guardian")) ? "running" : "NOT RUNNING");
+    line("contained:", s, "containment", "");
+    if (json_is_true(json_object_get(s, "regression")))
+        printf("%-12s%s\n", "ALARM:", "the epoch in the database went back: commits were lost");
+    json_array_foreach(json_object_get(s, "endpoints"), i, e) endpoint_line(e);
+    line("last error:", s, "last_error", "");
+}
+
+static int show(const struct cli_options *o, const json_t *s)
+{
+    if (!o->json) {
+        print_status(s);
+        return 0;
+    }
+    int r = json_dumpf(s, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+
+    printf("\n");
+    return r;
+}
+
+/* What the sidecar wrote, when a process of that number lives; else NULL. */
+static json_t *read_local(const struct config *c)
+{
+    static char text[32768];
+    char path[CONFIG_PATH_MAX + 16];
+
+    snprintf(path, sizeof path, "%s/status.json", c->run_dir);
+    json_t *s =
+        fsio_read(path, text, sizeof text, NULL) < 0 ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    long long pid = number_of(s, "pid");
+
+    if (pid > 0 && pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM))
+        return s;
+    json_decref(s);
+    return NULL;
+}
+
+static int local_status(const struct cli_options *o, const struct config *c, json_t *s)
+{
+    long long age_s = (long long)time(NULL) - number_of(s, "written");
+    /* It writes at every renewal; three are missing. Wall time, so that a clock set back is no accusation. */
+    bool answers = age_s <= (long long)(3 * c->timing.renew_ns / LEASE_NS_PER_S) + 2;
+
+    json_object_set_new(s, "source", json_string("sidecar"));
+    json_object_set_new(s, "age_s", json_integer(age_s));
+    json_object_set_new(s, "answers", json_boolean(answers));
+    if (!answers)
+        fprintf(stderr,
+                "galera-lease: this is %lld s old: the sidecar (pid %lld) hangs, is stopped, or died and "
+                "left its "
+                "number to another process\n",
+                age_s, number_of(s, "pid"));
+    return show(o, s) < 0 || !answers ? CLI_FAILED : CLI_OK;
+}
+
+static const struct rows_member *find(const struct listing *l, const char *name)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (strcmp(l->members[i].member.name, name) == 0)
+            return &l->members[i];
+    return NULL;
+}
+
+static int show_member(const struct cli_options *o, const char *member, const struct listing *l)
+{
+    const struct rows_member *m = find(l, member);
+    char comment[STATUS_TEXT_MAX] = "This member has never been seen.";
+
+    if (m)
+        listing_comment(l, m, comment, sizeof comment);
+    _cleanup_(json_freep) json_t *s =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s}", "source", "database", "lease", l->lease, "member",
+                  member, "role", m ? m->role : "unknown", "epoch",
+                  (json_int_t)(m ? listing_epoch(l, m) : l->row->version.epoch), "holder",
+                  l->row->state != LEASE_ROW_FREE ? l->row->holder : "", "why_not_leader", comment);
+
+    return s && show(o, s) == 0 ? CLI_NO_LEADER : CLI_FAILED;
+}
+
+static int database_status(const struct cli_options *o, const struct config *c)
+{
+    _cleanup_(sync_closep) struct sync *sync = NULL;
+    _cleanup_(freep) struct rows_member *members = NULL;
+    struct sync_error error = {0};
+    struct lease_row row;
+    size_t count = 0;
+    int r = session_open(o, c, &sync);
+
+    if (r == CLI_OK)
+        r = session_lease(sync, c->name, &row);
+    if (r != CLI_OK)
+        return r;
+    r = sync_members(sync, c->name, &members, &count, &error);
+    if (r != 0)
+        return session_failed("cannot read the members", r, &error);
+
+    const struct listing listing = {.lease = c->name, .row = &row, .members = members, .count = count};
+
+    return show_member(o, c->member, &listing);
+}
+
+int verb_status(const struct cli_options *o)
+{
+    static struct config config;
+    int r = session_config(o, false, &config);
+
+    if (r != CLI_OK)
+        return r;
+    _cleanup_(json_freep) json_t *s = read_local(&config);
+
+    if (s)
+        return local_status(o, &config, s);
+    fprintf(stderr, "galera-lease: no sidecar of lease %s runs on this host; asking the database\n",
+            config.name);
+    return database_status(o, &config);
+}

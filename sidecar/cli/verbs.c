@@ -1,0 +1,185 @@
+/* galera-lease: the table of verbs, the table of options, and the help that is printed from both. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "util/parse.h"
+
+static const struct cli_verb verbs[] = {
+    {"run", "clC", 0, verb_run, "run the sidecar until SIGTERM"},
+    {"init", "cltSupP", 60, verb_init, "create schema, lease row and account; safe to repeat"},
+    {"list", "cltjL", 10, verb_list, "the members of the lease, and who leads"},
+    {"status", "cltj", 10, verb_status, "this host's sidecar: role, time left, why it does not lead"},
+    {"step-down", "cltrwn", 30, verb_step_down, "ask the leader to stop its controller and let another lead"},
+    {"version", "j", 0, verb_version, "the version of this program"},
+};
+
+static const struct cli_option {
+    char letter; /* how verbs[] names it; on the command line only the long name is taken */
+    const char *name, *argument, *help;
+} options[] = {
+    {'c', "config", "FILE", "configuration of the lease"},
+    {'l', "lease", "NAME", "short for --config /etc/galera-lease/NAME.conf"},
+    {'t', "timeout", "TIME", "give up after this long, like 10s"},
+    {'r', "reason", "TEXT", "why; kept in the history"},
+    {'S', "socket", "PATH", "unix socket of the database; else the first endpoint"},
+    {'u', "user", "NAME", "database account that may create schemas and accounts; root if not given"},
+    {'p', "password-file", "FILE", "its password; nobody else may read the file (chmod 600)"},
+    {'j', "json", NULL, "for programs"},
+    {'L', "long", NULL, "with the time since each member was seen"},
+    {'P', "print-sql", NULL, "print what would be done, for somebody else to run"},
+    {'C', "check-config", NULL, "only say what is wrong with configuration, hooks and password file"},
+    {'w', "wait", NULL, "wait for the outcome (the default)"},
+    {'n', "no-wait", NULL, "do not wait for the outcome"},
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static void exit_codes(FILE *f)
+{
+    fprintf(f, "\nexit: 0 done, 1 failed, 2 usage or configuration, 3 no leader or nothing found,\n"
+               "      4 database unreachable or without quorum, 5 time limit passed\n");
+}
+
+static void help(FILE *f)
+{
+    fprintf(f, "usage: galera-lease VERB (--lease NAME | --config FILE) ...\n\n");
+    for (size_t i = 0; i < COUNT(verbs); i++)
+        fprintf(f, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+    fprintf(f, "\ngalera-lease VERB --help says which options it takes.\n");
+    exit_codes(f);
+}
+
+static void help_verb(const struct cli_verb *v)
+{
+    char left[64];
+
+    printf("usage: galera-lease %s%s\n\n%s\n\n", v->name, v->options[0] ? " OPTION..." : "", v->help);
+    for (size_t i = 0; i < COUNT(options); i++) {
+        const struct cli_option *o = &options[i];
+
+        if (!strchr(v->options, o->letter))
+            continue;
+        snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "",
+                 o->argument ? o->argument : "");
+        if (o->letter == 't')
+            printf("  %-22s %s (%us if not given)\n", left, o->help, v->timeout_s);
+        else
+            printf("  %-22s %s\n", left, o->help);
+    }
+    exit_codes(stdout);
+}
+
+static int refuse(const struct cli_verb *v, const char *before, const char *text, const char *after)
+{
+    fprintf(stderr, "galera-lease %s: %s\"%s\" %s; see galera-lease %s --help\n", v->name, before, text,
+            after, v->name);
+    return CLI_USAGE;
+}
+
+static int take_config(const struct cli_verb *v, struct cli_options *o, const char *format, const char *text)
+{
+    if (o->config_path[0])
+        return refuse(v, "", text, "is a second configuration: give one --config or --lease");
+    if (text[0] == '\0' ||
+        snprintf(o->config_path, sizeof o->config_path, format, text) >= (int)sizeof o->config_path)
+        return refuse(v, "", text, "is no usable path");
+    return CLI_OK;
+}
+
+static int take(const struct cli_verb *v, struct cli_options *o, int letter, const char *text)
+{
+    switch (letter) {
+    case 'c': return take_config(v, o, "%s", text);
+    case 'l':
+        if (!parse_name_valid(text))
+            return refuse(v, "--lease ", text, "is no lease name");
+        return take_config(v, o, "/etc/galera-lease/%s.conf", text);
+    case 't':
+        if (parse_duration_ns(text, &o->timeout_ns) < 0 || o->timeout_ns == 0 ||
+            o->timeout_ns > 3600 * LEASE_NS_PER_S)
+            return refuse(v, "--timeout ", text,
+                          "is no time: write a whole number and ms, s or m, up to an hour");
+        break;
+    case 'r': o->reason = text; break;
+    case 'S': o->socket = text; break;
+    case 'u': o->user = text; break;
+    case 'p': o->password_file = text; break;
+    case 'j': o->json = true; break;
+    case 'L': o->long_list = true; break;
+    case 'P': o->print_sql = true; break;
+    case 'C': o->check_config = true; break;
+    case 'w': o->wait = true; break;
+    case 'n': o->wait = false; break;
+    default: return CLI_USAGE; /* getopt has said it */
+    }
+    return CLI_OK;
+}
+
+/* CLI_OK, CLI_USAGE, or -1: help was asked for. @argv[0] is the verb. */
+static int parse(const struct cli_verb *v, int argc, char *argv[], struct cli_options *o)
+{
+    struct option known[COUNT(options) + 2] = {{"help", no_argument, NULL, 'h'}};
+    char name[64], *verb = argv[0];
+    size_t count = 1;
+    int r = CLI_OK;
+
+    for (size_t i = 0; i < COUNT(options); i++)
+        if (strchr(v->options, options[i].letter))
+            known[count++] =
+                (struct option){options[i].name, options[i].argument ? required_argument : no_argument, NULL,
+                                options[i].letter};
+    snprintf(name, sizeof name, "galera-lease %s", verb);
+    argv[0] = name; /* what getopt calls us */
+    optind = 0;
+    for (int letter; r == CLI_OK && (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;)
+        r = letter == 'h' ? -1 : take(v, o, letter, optarg);
+    argv[0] = verb;
+    if (r == CLI_OK && optind < argc)
+        return refuse(v, "", argv[optind], "is one argument too many");
+    return r;
+}
+
+static const struct cli_verb *find(const char *name)
+{
+    for (size_t i = 0; i < COUNT(verbs); i++)
+        if (strcmp(name, verbs[i].name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+/* A list that did not reach its reader is no success. */
+static int finish(int r)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return r;
+    fprintf(stderr, "galera-lease: the output cannot be written: %m\n");
+    return r == CLI_OK ? CLI_FAILED : r;
+}
+
+int cli_main(int argc, char *argv[])
+{
+    const char *word = argc < 2 ? "" : argv[1];
+
+    if (argc < 2) {
+        help(stderr);
+        return CLI_USAGE;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        help(stdout);
+        return finish(CLI_OK);
+    }
+    const struct cli_verb *v = find(strcmp(word, "--version") == 0 ? "version" : word);
+
+    if (!v) {
+        fprintf(stderr, "galera-lease: \"%s\" is no verb; see galera-lease --help\n", word);
+        return CLI_USAGE;
+    }
+    struct cli_options o = {.timeout_ns = v->timeout_s * LEASE_NS_PER_S, .wait = true};
+    int r = parse(v, argc - 1, argv + 1, &o);
+
+    if (r < 0)
+        help_verb(v);
+    return finish(r < 0 ? CLI_OK : r != CLI_OK ? r : v->run(&o));
+}
