@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 from lab import Lab  # noqa: E402
 from observer import Observer  # noqa: E402
-from sidecars import Group  # noqa: E402
+from sidecars import Group, wait_for  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -46,4 +46,6 @@ def three(group):
         group.add(index)
     group.init().start()
     group.wait_leader(10)
+    # The others may still be settling a claim that they lost: faults come after that.
+    wait_for("two followers", lambda: sorted(str(m.role()) for m in group.members) == ["follower", "follower", "leader"], 10)
     return group
