@@ -1,55 +1,117 @@
 -- galera-lease, schema version 1, part 3: what people call and look at.
+-- The arguments are TEXT on purpose: under a caller's lax sql_mode a narrower type cuts and rounds without a word
+-- ('10m' as a number is 10), before the first line of the procedure can look at it.
 DELIMITER $$
 
--- Asks the leader to stop its controller and give the lease away. Answers with the request's id.
-CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.step_down(IN lease_name VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin, IN reason VARCHAR(255))
+-- Behind the procedures below; nobody is given the right to call it. USER() is the caller's account as it logged in,
+-- also in here; CURRENT_USER() would be the owner of this procedure.
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.ask(IN asked TEXT, IN lease_name TEXT, IN to_member TEXT, IN seconds TEXT, IN reason TEXT)
+    MODIFIES SQL DATA
+    SQL SECURITY DEFINER
+    COMMENT 'checks and writes a request; for the other procedures'
+BEGIN
+    DECLARE mistake TEXT DEFAULT NULL;
+    DECLARE lease_key, member_key VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin DEFAULT '';
+    DECLARE lease_epoch BIGINT UNSIGNED DEFAULT 0;
+    DECLARE lease_state VARCHAR(16) DEFAULT NULL;
+    DECLARE lease_holder VARCHAR(63) DEFAULT '';
+    DECLARE member_priority INT UNSIGNED DEFAULT NULL;
+    DECLARE CONTINUE HANDLER FOR NOT FOUND BEGIN END;
+
+    -- What can be said without looking anything up.
+    SET mistake = CASE
+        WHEN COALESCE(lease_name, '') = '' THEN 'which lease? Give its name first; SELECT lease FROM galera_lease.leader lists them'
+        WHEN CHAR_LENGTH(lease_name) > 63 OR lease_name REGEXP '[^A-Za-z0-9._-]' OR lease_name REGEXP '^[.-]'
+            THEN 'this cannot be the name of a lease; SELECT lease FROM galera_lease.leader lists them'
+        WHEN asked = 'switchover' AND COALESCE(to_member, '') = ''
+            THEN 'to which member? SELECT name FROM galera_lease.controllers lists them; for any other: step_down'
+        WHEN CHAR_LENGTH(to_member) > 63 OR to_member REGEXP '[^A-Za-z0-9._-]' OR to_member REGEXP '^[.-]'
+            THEN 'this cannot be the name of a member; SELECT name FROM galera_lease.controllers lists them'
+        WHEN asked = 'hold' AND (COALESCE(seconds, '') REGEXP '[^0-9]' OR CHAR_LENGTH(COALESCE(seconds, '')) NOT BETWEEN 1 AND 9
+            OR CAST(seconds AS UNSIGNED) NOT BETWEEN 1 AND 86400)
+            THEN 'for how long? Give whole seconds, 1 to 86400 (a day), such as 600'
+        WHEN asked IN ('hold', 'ack') AND TRIM(COALESCE(reason, '')) = ''
+            THEN 'why? Give a reason last: those who look later see it beside your name'
+        WHEN CHAR_LENGTH(reason) > 255 THEN CONCAT('the reason has ', CHAR_LENGTH(reason), ' characters; at most 255 are kept: shorten it')
+        WHEN reason REGEXP '[[:cntrl:]]' THEN 'the reason must be one line without control characters'
+        END;
+    IF mistake IS NULL THEN
+        SET lease_key = lease_name, member_key = COALESCE(to_member, '');
+        SELECT epoch, state, holder INTO lease_epoch, lease_state, lease_holder FROM galera_lease.lease WHERE name = lease_key;
+        SELECT priority INTO member_priority FROM galera_lease.member WHERE lease = lease_key AND name = member_key;
+        SET mistake = CASE
+            WHEN lease_state IS NULL
+                THEN CONCAT('there is no such lease as ', lease_key, '; SELECT lease FROM galera_lease.leader lists them')
+            WHEN lease_state = 'free' AND asked <> 'ack' THEN CONCAT('nobody holds the lease ', lease_key, ' now: nobody would act on it')
+            WHEN asked = 'switchover' AND lease_holder = member_key THEN CONCAT(member_key, ' is the leader already')
+            WHEN asked = 'switchover' AND member_priority IS NULL
+                THEN CONCAT('there is no such member as ', member_key, '; SELECT name FROM galera_lease.controllers lists them')
+            WHEN asked = 'switchover' AND member_priority = 0
+                THEN CONCAT(member_key, ' has priority 0 and never leads: raise its priority first, or name another')
+            END;
+    END IF;
+    IF mistake IS NOT NULL THEN
+        SET mistake = CONCAT('galera_lease.', IF(asked = 'ack', 'alarm_ack', asked), ': ', mistake);
+        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = mistake;
+    END IF;
+    INSERT INTO galera_lease.request (lease, action, target, hold_ms, epoch, who, why, asked_at)
+        VALUES (lease_key, asked, member_key, COALESCE(seconds, 0) * 1000, lease_epoch, LEFT(USER(), 255), COALESCE(reason, ''), UTC_TIMESTAMP(3));
+    SELECT LAST_INSERT_ID() AS request;
+END$$
+
+-- Each asks, and answers with the request's id. The leader acts; what became of it: CALL request_outcome(id).
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.step_down(IN lease_name TEXT, IN reason TEXT)
     MODIFIES SQL DATA
     SQL SECURITY DEFINER
     COMMENT 'asks the leader to stop its controller and give the lease away'
 BEGIN
-    DECLARE lease_epoch BIGINT UNSIGNED DEFAULT NULL;
-    DECLARE lease_state VARCHAR(16) DEFAULT NULL;
-    SELECT epoch, state INTO lease_epoch, lease_state FROM galera_lease.lease WHERE name = lease_name;
-    IF lease_state IS NULL THEN
-        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'galera_lease.step_down: there is no such lease';
-    END IF;
-    IF lease_state = 'free' THEN
-        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'galera_lease.step_down: nobody holds this lease now';
-    END IF;
-    INSERT INTO galera_lease.request (lease, action, epoch, who, why, asked_at)
-        VALUES (lease_name, 'step_down', lease_epoch, USER(), COALESCE(reason, ''), UTC_TIMESTAMP(3));
-    SELECT LAST_INSERT_ID() AS request;
+    CALL galera_lease.ask('step_down', lease_name, NULL, NULL, reason);
 END$$
 
-CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.switchover(IN lease_name VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin, IN to_member VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin, IN reason VARCHAR(255))
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.switchover(IN lease_name TEXT, IN to_member TEXT, IN reason TEXT)
     MODIFIES SQL DATA
     SQL SECURITY DEFINER
     COMMENT 'asks the leader to hand the lease to the member named'
 BEGIN
-    DECLARE lease_epoch BIGINT UNSIGNED DEFAULT NULL;
-    DECLARE lease_state VARCHAR(16) DEFAULT NULL;
-    DECLARE lease_holder VARCHAR(63) DEFAULT NULL;
-    DECLARE member_priority INT UNSIGNED DEFAULT NULL;
-    SELECT epoch, state, holder INTO lease_epoch, lease_state, lease_holder FROM galera_lease.lease WHERE name = lease_name;
-    IF lease_state IS NULL THEN
-        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'galera_lease.switchover: there is no such lease';
+    CALL galera_lease.ask('switchover', lease_name, to_member, NULL, reason);
+END$$
+
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.hold(IN lease_name TEXT, IN seconds TEXT, IN reason TEXT)
+    MODIFIES SQL DATA
+    SQL SECURITY DEFINER
+    COMMENT 'asks the leader to lengthen its lease for maintenance'
+BEGIN
+    CALL galera_lease.ask('hold', lease_name, NULL, seconds, reason);
+END$$
+
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.unhold(IN lease_name TEXT)
+    MODIFIES SQL DATA
+    SQL SECURITY DEFINER
+    COMMENT 'asks the leader to end a hold before its time'
+BEGIN
+    CALL galera_lease.ask('unhold', lease_name, NULL, NULL, NULL);
+END$$
+
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.alarm_ack(IN lease_name TEXT, IN reason TEXT)
+    MODIFIES SQL DATA
+    SQL SECURITY DEFINER
+    COMMENT 'acknowledges the alarm that an epoch went back'
+BEGIN
+    CALL galera_lease.ask('ack', lease_name, NULL, NULL, reason);
+END$$
+
+-- The read waits for what was committed before it on any node: the leader may have answered through another one.
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.request_outcome(IN request BIGINT UNSIGNED)
+    READS SQL DATA
+    SQL SECURITY DEFINER
+    COMMENT 'what became of a request'
+BEGIN
+    DECLARE known BOOLEAN DEFAULT FALSE;
+    SET STATEMENT wsrep_sync_wait = 1 FOR SELECT COUNT(*) INTO known FROM galera_lease.request WHERE id = request;
+    IF NOT known THEN
+        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'galera_lease.request_outcome: there is no such request; SELECT * FROM galera_lease.requests lists them';
     END IF;
-    IF lease_state = 'free' THEN
-        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'galera_lease.switchover: nobody holds this lease now';
-    END IF;
-    IF lease_holder = to_member THEN
-        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'galera_lease.switchover: that member is the leader already';
-    END IF;
-    SELECT priority INTO member_priority FROM galera_lease.member WHERE lease = lease_name AND name = to_member;
-    IF member_priority IS NULL THEN
-        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'galera_lease.switchover: there is no such member of this lease';
-    END IF;
-    IF member_priority = 0 THEN
-        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'galera_lease.switchover: that member has priority 0 and never leads';
-    END IF;
-    INSERT INTO galera_lease.request (lease, action, target, epoch, who, why, asked_at)
-        VALUES (lease_name, 'switchover', to_member, lease_epoch, USER(), COALESCE(reason, ''), UTC_TIMESTAMP(3));
-    SELECT LAST_INSERT_ID() AS request;
+    SELECT * FROM galera_lease.requests WHERE id = request;
 END$$
 
 DELIMITER ;
@@ -73,3 +135,12 @@ LEFT JOIN galera_lease.member m ON m.lease = l.name AND m.name = l.holder AND l.
 
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.history AS
 SELECT lease, at, epoch, member, what, reason, id FROM galera_lease.event;
+
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.requests AS
+SELECT id, lease, asked_at AS at, action, target, hold_ms DIV 1000 AS hold_s, who, why AS reason,
+       CASE WHEN outcome LIKE 'done%' THEN 'done'
+            WHEN outcome <> '' THEN 'refused'
+            WHEN claimed_by <> '' THEN 'claimed'
+            ELSE 'open' END AS standing,
+       claimed_by AS member, outcome, finished_at
+FROM galera_lease.request;

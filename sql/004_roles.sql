@@ -11,6 +11,10 @@ GRANT SELECT ON galera_lease.* TO galera_lease_reader;
 GRANT galera_lease_reader TO galera_lease_operator;
 GRANT EXECUTE ON PROCEDURE galera_lease.step_down TO galera_lease_operator;
 GRANT EXECUTE ON PROCEDURE galera_lease.switchover TO galera_lease_operator;
+GRANT EXECUTE ON PROCEDURE galera_lease.hold TO galera_lease_operator;
+GRANT EXECUTE ON PROCEDURE galera_lease.unhold TO galera_lease_operator;
+GRANT EXECUTE ON PROCEDURE galera_lease.alarm_ack TO galera_lease_operator;
+GRANT EXECUTE ON PROCEDURE galera_lease.request_outcome TO galera_lease_operator;
 
 -- Competes for rows that exist; it can neither make nor remove a lease, nor write the epoch table except by winning.
 GRANT SELECT ON galera_lease.* TO galera_lease_sidecar;
@@ -21,6 +25,10 @@ GRANT UPDATE (claimed_by, claimed_at, outcome, finished_at) ON galera_lease.requ
 GRANT INSERT, DELETE ON galera_lease.event TO galera_lease_sidecar;
 GRANT EXECUTE ON PROCEDURE galera_lease.step_down TO galera_lease_sidecar;
 GRANT EXECUTE ON PROCEDURE galera_lease.switchover TO galera_lease_sidecar;
+GRANT EXECUTE ON PROCEDURE galera_lease.hold TO galera_lease_sidecar;
+GRANT EXECUTE ON PROCEDURE galera_lease.unhold TO galera_lease_sidecar;
+GRANT EXECUTE ON PROCEDURE galera_lease.alarm_ack TO galera_lease_sidecar;
+GRANT EXECUTE ON PROCEDURE galera_lease.request_outcome TO galera_lease_sidecar;
 
 -- For the account of a controller that guards its transactions.
 GRANT EXECUTE ON PROCEDURE galera_lease.guard TO galera_lease_controller;
