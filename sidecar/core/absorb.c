@@ -14,6 +14,7 @@ static void absorb_start(struct lease *l, const struct lease_memory *m, struct l
 {
     lease_assert(!l->started);
     l->started = true;
+    l->name_previous = m->incarnation;
     remember_epoch(l, m->epoch_seen);
     l->epoch_saved = l->epoch_seen;
     l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
@@ -45,14 +46,14 @@ static void absorb_read(struct lease *l, const struct lease_event *e, struct lea
 
     l->op.id = 0;
     if (e->read.non_primary)
-        l->quorum_ok_slow_ns = add_ns(l->now.slow_ns, lease_timing_watch_ns(l->config.timing.ttl_ns));
+        l->quorum_ok_slow_ns = add_ns(l->now.slow_ns, distrust_ns(l));
     if (e->read.answer == LEASE_ANSWER_NO_ROW) {
         if (!l->row_missing)
             emit_note(l, out, LEASE_NOTE_NO_ROW, LEASE_REASON_ROW_MISSING);
         l->row_missing = true;
         l->row_known = false;
         /* A row that comes back was re-created: it is watched like a held one (R4). */
-        l->quorum_ok_slow_ns = add_ns(l->now.slow_ns, lease_timing_watch_ns(l->config.timing.ttl_ns));
+        l->quorum_ok_slow_ns = add_ns(l->now.slow_ns, distrust_ns(l));
     }
     if (e->read.answer == LEASE_ANSWER_ROW) {
         remember_epoch(l, e->read.row.version.epoch);
@@ -144,12 +145,28 @@ static void absorb_members(struct lease *l, const struct lease_event *e)
     }
 }
 
+/* R12: asked for now, sent at once. What of it the database confirms is another matter. */
+static void absorb_hold(struct lease *l, const struct lease_event *e)
+{
+    bool hold = e->request.kind == LEASE_REQUEST_HOLD;
+
+    l->hold_until_fast_ns = hold ? add_ns(l->now.fast_ns, min_u64(e->request.hold_ns, LEASE_HOLD_MAX_NS)) : 0;
+    l->hold_request = hold ? e->request.id : 0;
+    if (hold)
+        l->hold_confirmed = false;
+    l->retry = true;
+}
+
 static void absorb_request(struct lease *l, const struct lease_event *e)
 {
     bool can = l->role == LEASE_LEADER || l->role == LEASE_PROMOTING;
 
     if (!can || l->handover)
         return;
+    if (e->request.kind != LEASE_REQUEST_LEAVE) {
+        absorb_hold(l, e);
+        return;
+    }
     l->handover = true;
     l->handover_sent = false;
     l->leave_reason = e->request.reason;
@@ -174,7 +191,10 @@ void absorb(struct lease *l, const struct lease_event *e, struct lease_commands 
         break;
     case LEASE_EVENT_GUARDIAN: absorb_guardian(l, e, out); break;
     case LEASE_EVENT_SAVED: absorb_saved(l, e); break;
-    case LEASE_EVENT_MEMBERS: absorb_members(l, e); break;
+    case LEASE_EVENT_MEMBERS:
+        absorb_members(l, e);
+        absorb_identity(l, e, out);
+        break;
     case LEASE_EVENT_REQUEST: absorb_request(l, e); break;
     case LEASE_EVENT_STOP: l->stop_wanted = true; break;
     }

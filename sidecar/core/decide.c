@@ -298,6 +298,8 @@ static void decide_boot(struct lease *l, struct lease_commands *out)
             l->claim_expected = l->row.version;
             memcpy(l->claim_nonce.bytes, l->entropy, sizeof l->claim_nonce.bytes);
             l->ttl_sent_ns = (uint64_t)l->row.ttl_ms * LEASE_NS_PER_MS;
+            if (l->ttl_sent_ns > l->config.timing.ttl_ns) /* a hold outlives its sidecar (R12) */
+                l->hold_until_fast_ns = l->deadline_ns;
             memcpy(l->previous, l->row.holder, sizeof l->previous);
             l->start = LEASE_START_CLAIM;
             become(l, out, LEASE_ACQUIRING, LEASE_REASON_RESUME);

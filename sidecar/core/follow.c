@@ -2,13 +2,22 @@
 #include "core/internal.h"
 
 #define ROW_TTL_MIN_NS (1 * LEASE_NS_PER_S)
-#define ROW_TTL_MAX_NS (3600 * LEASE_NS_PER_S)
+#define ROW_TTL_MAX_NS (24 * 3600 * LEASE_NS_PER_S) /* as in the schema: no hold is longer */
 
 static uint64_t row_ttl(const struct lease_row *row)
 {
     uint64_t ttl = (uint64_t)row->ttl_ms * LEASE_NS_PER_MS;
 
     return max_u64(ROW_TTL_MIN_NS, min_u64(ttl, ROW_TTL_MAX_NS));
+}
+
+/*
+ * How long a row that may have lost commits is watched (R4): the holder that it forgot may count on the
+ * configured ttl, or on the longer one of a hold (R12) that we saw.
+ */
+uint64_t distrust_ns(const struct lease *l)
+{
+    return lease_timing_watch_ns(max_u64(l->config.timing.ttl_ns, l->held_ttl_ns));
 }
 
 static bool never_held(const struct lease *l)
@@ -21,11 +30,9 @@ void watch_row(struct lease *l, const struct lease_event *e, const struct lease_
     uint64_t now = l->now.slow_ns;
 
     if (e->read.instance != l->instance) {
-        uint64_t watch = lease_timing_watch_ns(l->config.timing.ttl_ns);
-
         /* A server that was just started may have lost commits that were acknowledged. */
         l->instance = e->read.instance;
-        l->instance_ok_slow_ns = add_ns(now, sub_ns(watch, e->read.instance_up_ns));
+        l->instance_ok_slow_ns = add_ns(now, sub_ns(distrust_ns(l), e->read.instance_up_ns));
     }
     if (!l->row_known || !version_equal(&row->version, &l->row.version) || row->state != l->row.state) {
         if (row->state != LEASE_ROW_HELD)
@@ -37,6 +44,8 @@ void watch_row(struct lease *l, const struct lease_event *e, const struct lease_
     } else {
         l->row_ttl_ns = max_u64(l->row_ttl_ns, row_ttl(row));
     }
+    if (row->version.epoch >= l->epoch_seen && row->state != LEASE_ROW_FREE)
+        l->held_ttl_ns = row_ttl(row);
     l->row = *row;
     l->row.holder[LEASE_NAME_MAX] = '\0';
     l->row.target[LEASE_NAME_MAX] = '\0';
@@ -51,23 +60,29 @@ void watch_row(struct lease *l, const struct lease_event *e, const struct lease_
 uint64_t takeable_slow_ns(const struct lease *l)
 {
     uint64_t watched = add_ns(l->row_since_slow_ns, lease_timing_watch_ns(l->row_ttl_ns));
+    uint64_t distrusted = add_ns(l->row_since_slow_ns, distrust_ns(l));
+    bool below = l->row.version.epoch < l->epoch_seen;
 
     if (l->row.state != LEASE_ROW_FREE)
-        return watched;
+        return below ? max_u64(watched, distrusted) : watched;
     if (never_held(l))
         return l->row_since_slow_ns;
-    if (l->row.version.epoch < l->epoch_seen)
-        return watched;
+    if (below)
+        return max_u64(watched, distrusted);
     uint64_t trusted = max_u64(l->row_since_slow_ns, max_u64(l->instance_ok_slow_ns, l->quorum_ok_slow_ns));
 
-    return min_u64(watched, trusted);
+    return min_u64(max_u64(watched, distrusted), trusted);
+}
+
+/* Three heartbeats missed, and some. */
+uint64_t peer_patience_ns(const struct lease *l)
+{
+    return 3 * l->config.timing.renew_ns + l->config.timing.ttl_ns / 10;
 }
 
 static bool alive(const struct lease *l, const struct lease_peer *p)
 {
-    uint64_t patience = 3 * l->config.timing.renew_ns + l->config.timing.ttl_ns / 10;
-
-    return p->moved_slow_ns != 0 && sub_ns(l->now.slow_ns, p->moved_slow_ns) <= patience;
+    return p->moved_slow_ns != 0 && sub_ns(l->now.slow_ns, p->moved_slow_ns) <= peer_patience_ns(l);
 }
 
 static bool before_us(const struct lease *l, const struct lease_member *m)
@@ -120,13 +135,14 @@ bool may_compete(const struct lease *l)
 {
     return l->role == LEASE_FOLLOWER && l->row_known && !l->row_missing && l->config.priority != 0 &&
            l->guardian_up && !l->fencing && l->controller_stopped && !l->stop_wanted &&
-           l->now.fast_ns >= l->backoff_fast_ns && l->saved_erased &&
+           l->now.fast_ns >= l->backoff_fast_ns && l->saved_erased && l->name == LEASE_NAME_OURS &&
            (!l->claim_open || version_equal(&l->row.version, &l->claim_expected));
 }
 
 uint32_t lease_priority_now(const struct lease *l)
 {
-    bool able = l->guardian_up && !l->stop_wanted && l->now.fast_ns >= l->backoff_fast_ns;
+    bool able = l->guardian_up && !l->stop_wanted && l->now.fast_ns >= l->backoff_fast_ns &&
+                l->name == LEASE_NAME_OURS;
 
     return able ? l->config.priority : 0;
 }
@@ -154,9 +170,11 @@ static void claim(struct lease *l, struct lease_commands *out)
     send_write(l, out, LEASE_WRITE_ACQUIRE);
 }
 
-/* R13: nobody else starts the controller. */
-static bool rogue_found(struct lease *l, struct lease_commands *out)
+/* R13: nobody else starts the controller. A check that fails again and again can't tell: it is stopped too.
+ */
+static bool stop_unproven(struct lease *l, struct lease_commands *out, bool *ret_runs)
 {
+    *ret_runs = false;
     if (l->hook_id != 0 && l->now.fast_ns >= l->hook_until_fast_ns) {
         kill_hook(l, out);
         l->hook_ready = true;
@@ -166,7 +184,10 @@ static bool rogue_found(struct lease *l, struct lease_commands *out)
         l->hook_ready = false;
         if (l->hook_result == LEASE_HOOK_STOPPED)
             l->check_failures = 0;
-        else if (l->hook_result == LEASE_HOOK_DONE || ++l->check_failures >= l->config.check_failures)
+        else
+            *ret_runs = l->hook_result == LEASE_HOOK_DONE;
+        if (*ret_runs ||
+            (l->hook_result == LEASE_HOOK_FAILED && ++l->check_failures >= l->config.check_failures))
             return true;
     }
     if (l->hook_id == 0 && l->now.fast_ns >= l->check_fast_ns) {
@@ -196,6 +217,7 @@ static void exit_now(struct lease *l, struct lease_commands *out)
 void decide_follower(struct lease *l, struct lease_commands *out)
 {
     bool writing = l->op.id != 0 && l->op.is_write;
+    bool runs;
 
     if (l->stop_wanted && !writing && l->save_id == 0 && !l->fencing) {
         exit_now(l, out);
@@ -203,10 +225,11 @@ void decide_follower(struct lease *l, struct lease_commands *out)
     }
     if (!l->saved_erased && l->save_id == 0 && l->now.fast_ns >= l->attempt_fast_ns)
         save(l, out, true, true);
-    if (!l->fencing && rogue_found(l, out)) {
-        emit_note(l, out, LEASE_NOTE_ROGUE, LEASE_REASON_ROGUE);
+    if (!l->fencing && stop_unproven(l, out, &runs)) {
+        if (runs)
+            emit_note(l, out, LEASE_NOTE_ROGUE, LEASE_REASON_ROGUE);
         l->controller_stopped = false;
-        leave(l, out, LEASE_REASON_ROGUE);
+        leave(l, out, runs ? LEASE_REASON_ROGUE : LEASE_REASON_UNHEALTHY);
         return;
     }
     if (may_send(l) && l->row_known && l->row.state != LEASE_ROW_FREE) {

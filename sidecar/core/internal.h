@@ -59,6 +59,9 @@ void become(struct lease *l, struct lease_commands *out, enum lease_role role, e
 /* absorb.c: what an event says goes into the state; nothing is decided. */
 void absorb(struct lease *l, const struct lease_event *event, struct lease_commands *out);
 
+/* identity.c: is our name ours alone (R10)? */
+void absorb_identity(struct lease *l, const struct lease_event *event, struct lease_commands *out);
+
 /* settle.c: statements, and what their answers mean for our hold. */
 void send_read(struct lease *l, struct lease_commands *out, bool causal, bool controller_endpoint);
 void send_write(struct lease *l, struct lease_commands *out, enum lease_write kind);
@@ -89,6 +92,8 @@ void to_follower(struct lease *l, struct lease_commands *out);
 /* follow.c: watching, ranking, competing. */
 void watch_row(struct lease *l, const struct lease_event *event, const struct lease_row *row);
 void decide_follower(struct lease *l, struct lease_commands *out);
+uint64_t peer_patience_ns(const struct lease *l);
+uint64_t distrust_ns(const struct lease *l);
 uint64_t takeable_slow_ns(const struct lease *l);
 uint64_t attempt_slow_ns(const struct lease *l);
 bool may_compete(const struct lease *l);

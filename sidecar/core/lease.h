@@ -34,6 +34,7 @@
 #define LEASE_NONCE_SIZE   16
 #define LEASE_MEMBERS_MAX  128 /* members beyond this are not ranked */
 #define LEASE_COMMANDS_MAX 32
+#define LEASE_HOLD_MAX_NS  (23 * 3600 * LEASE_NS_PER_S) /* a row's ttl_ms reaches a day */
 #define LEASE_NEVER        UINT64_MAX
 
 /* ------------------------------------------------------------------ values */
@@ -67,6 +68,8 @@ struct lease_row {
     char holder[LEASE_NAME_MAX + 1]; /* of a free row: the last holder */
     char target[LEASE_NAME_MAX + 1]; /* who is meant to take it next; empty: anybody */
     uint64_t epoch_table;            /* what the epoch table says; 0 when it has no row */
+    uint32_t hold_ms;                /* of a row to be written: what is left of a hold (R12), for people */
+    uint64_t hold_request;           /* ... and the request that asked for it; 0: as it stands there */
 };
 
 /* How a statement ended (R3). UNKNOWN is a value: it never extends a deadline and never counts as lost. */
@@ -132,6 +135,8 @@ enum lease_reason {
     LEASE_REASON_UNHEALTHY,      /* the controller died or its check failed */
     LEASE_REASON_GUARDIAN,       /* the guardian died again and again, or fenced */
     LEASE_REASON_ROGUE,          /* a controller ran although this member does not lead */
+    LEASE_REASON_HOLD,           /* an operator asked for a longer lease, or for its end */
+    LEASE_REASON_DOUBLE,         /* another live sidecar bears this member's name */
     LEASE_REASONS
 };
 
@@ -146,6 +151,9 @@ enum lease_note {
     LEASE_NOTE_REGRESSION, /* lasting alarm: the epoch or counter went back (R8) */
     LEASE_NOTE_NO_ROW,     /* the lease row does not exist */
     LEASE_NOTE_UNSTOPPED,  /* the stop could not be confirmed in its budget: fencing */
+    LEASE_NOTE_HOLD,       /* the database has confirmed the longer lease that an operator asked for */
+    LEASE_NOTE_UNHOLD,     /* the hold is over; leases are as long as configured again */
+    LEASE_NOTE_DOUBLE,     /* alarm: another live sidecar bears our name (R10) */
 };
 
 /* ------------------------------------------------------------------ events */
@@ -165,10 +173,18 @@ enum lease_event_type {
 
 /* What the state file knew. */
 struct lease_memory {
-    uint64_t epoch_seen;      /* highest epoch ever remembered here (R8) */
-    struct lease_nonce nonce; /* all zero: nothing to resume */
-    uint64_t epoch;           /* of that nonce */
-    uint64_t remaining_ns;    /* until the stored deadline, in this boot; 0: passed or erased */
+    uint64_t epoch_seen;            /* highest epoch ever remembered here (R8) */
+    struct lease_nonce nonce;       /* all zero: nothing to resume */
+    uint64_t epoch;                 /* of that nonce */
+    uint64_t remaining_ns;          /* until the stored deadline, in this boot; 0: passed or erased */
+    struct lease_nonce incarnation; /* of the sidecar before us on this host, in this boot; zero: not known */
+};
+
+/* What an operator asks of a leader. */
+enum lease_request {
+    LEASE_REQUEST_LEAVE,  /* give the lease away: reason STEP_DOWN, or SWITCHOVER to the target */
+    LEASE_REQUEST_HOLD,   /* make the lease last for hold_ns from now (R12) */
+    LEASE_REQUEST_UNHOLD, /* ... and as long as configured again */
 };
 
 /* One line of the member table, as read by bookkeeping. */
@@ -216,7 +232,10 @@ struct lease_event {
             size_t count;
         } members;
         struct {
-            enum lease_reason reason; /* STEP_DOWN or SWITCHOVER */
+            enum lease_request kind;
+            uint64_t id;              /* its number in the database, to be written beside a hold */
+            enum lease_reason reason; /* of LEAVE: STEP_DOWN or SWITCHOVER */
+            uint64_t hold_ns;         /* of HOLD; above LEASE_HOLD_MAX_NS: that */
             char target[LEASE_NAME_MAX + 1];
         } request;
     };
@@ -300,6 +319,7 @@ struct lease_commands {
 
 struct lease_config {
     char member[LEASE_NAME_MAX + 1];
+    struct lease_nonce incarnation; /* of this start of the sidecar (R10); zero: names are not watched */
     struct lease_timing timing;
     uint32_t priority; /* 0: never leads */
     uint32_t restarts; /* in place, before the lease is released */
@@ -330,6 +350,20 @@ enum lease_stop_phase {
     LEASE_STOP_FENCE,
     LEASE_STOP_CONFIRMED
 };
+/* Is the member name ours alone (R10)? */
+enum lease_name_state {
+    LEASE_NAME_OPEN,   /* not known yet: neither heartbeats nor claims */
+    LEASE_NAME_OURS,   /* nobody else alive bears it */
+    LEASE_NAME_DOUBLE, /* somebody else does, and was there first: this member ends */
+};
+
+/* What a heartbeat may do to the row of our name in the member table. */
+enum lease_name_right {
+    LEASE_NAME_WAIT, /* no heartbeat yet */
+    LEASE_NAME_KEEP, /* only if it carries our incarnation */
+    LEASE_NAME_TAKE, /* whatever it carries */
+};
+
 enum lease_start_phase {
     LEASE_START_CLAIM,  /* the claim (acquire or resume) is being written or settled */
     LEASE_START_RENEW,  /* ours as read, but unconfirmed: a read is no proof of holding */
@@ -355,6 +389,7 @@ struct lease {
     struct lease_row row;
     uint64_t row_ttl_ns;          /* the larger one, if edited under an unchanged counter */
     uint64_t row_since_slow_ns;   /* receipt of the first read that showed this version */
+    uint64_t held_ttl_ns;         /* of the last held row seen: its holder may live that long unseen */
     bool row_suspect;             /* free, but acknowledged commits may be missing: watch it */
     uint64_t instance;            /* the server we read from ... */
     uint64_t instance_ok_slow_ns; /* ... and when it will have been up for a whole watch */
@@ -371,6 +406,19 @@ struct lease {
     bool retry;                    /* the last write was not confirmed: try again, don't wait for R */
     bool settle;                   /* a causal read must tell what became of our writes */
     struct lease_nonce left_nonce; /* given up, stop confirmed: release it if it is still there */
+
+    /* a hold (R12): until when renewals ask for more than the configured ttl; 0: none */
+    uint64_t hold_until_fast_ns;
+    uint64_t hold_request;
+    bool hold_confirmed;
+
+    /* our name (R10) */
+    enum lease_name_state name;
+    bool name_take;
+    struct lease_nonce name_previous; /* the sidecar before us on this host */
+    struct lease_nonce name_seen;     /* a foreign incarnation in our row ... */
+    uint64_t name_seen_heartbeat;     /* ... at this heartbeat ... */
+    uint64_t name_seen_slow_ns;       /* ... which has not moved since; 0: none */
 
     /* a claim (acquire or resume) that is not settled: no new nonce is drawn meanwhile (R3) */
     bool claim_open;
@@ -444,6 +492,12 @@ unsigned lease_rank(const struct lease *lease);
  * ending). Others rank by it, and would wait for a turn that never comes.
  */
 uint32_t lease_priority_now(const struct lease *lease);
+
+/* What the next heartbeat may do (R10). */
+enum lease_name_right lease_name_right(const struct lease *lease);
+
+/* What is left of a hold (R12), on the fast clock; 0: none. */
+uint64_t lease_hold_left_ns(const struct lease *lease);
 
 const char *lease_role_name(enum lease_role role);
 const char *lease_reason_name(enum lease_reason reason);

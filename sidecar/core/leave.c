@@ -177,6 +177,8 @@ static void back_off(struct lease *l)
     case LEASE_REASON_REGRESSION:
     case LEASE_REASON_HIGHER_EPOCH:
     case LEASE_REASON_ROGUE:
+    case LEASE_REASON_HOLD:
+    case LEASE_REASON_DOUBLE:
     case LEASE_REASONS: break;
     }
     if (wait != 0)

@@ -13,7 +13,7 @@ const char *lease_reason_name(enum lease_reason reason)
     static const char *const names[LEASE_REASONS] = {
         "none",           "start",      "resume",    "free",     "expired",     "step-down",  "switchover",
         "shutdown",       "deadline",   "lost",      "twin",     "row-missing", "regression", "higher-epoch",
-        "promote-failed", "unverified", "unhealthy", "guardian", "rogue",
+        "promote-failed", "unverified", "unhealthy", "guardian", "rogue",       "hold",       "double",
     };
 
     return (unsigned)reason < LEASE_REASONS ? names[reason] : "?";
@@ -31,6 +31,9 @@ const char *lease_note_name(enum lease_note note)
     case LEASE_NOTE_REGRESSION: return "regression";
     case LEASE_NOTE_NO_ROW: return "no-row";
     case LEASE_NOTE_UNSTOPPED: return "unstopped";
+    case LEASE_NOTE_HOLD: return "hold";
+    case LEASE_NOTE_UNHOLD: return "unhold";
+    case LEASE_NOTE_DOUBLE: return "double";
     }
     return "?";
 }
@@ -71,6 +74,8 @@ const char *lease_why_not(const struct lease *l)
     case LEASE_FOLLOWER:
     case LEASE_ROLES: break;
     }
+    if (l->name == LEASE_NAME_DOUBLE)
+        return "Another live sidecar bears this member's name.";
     if (l->stop_wanted)
         return "It is shutting down.";
     if (l->config.priority == 0)
@@ -81,6 +86,8 @@ const char *lease_why_not(const struct lease *l)
         return "The lease row does not exist: run 'galera-lease init'.";
     if (!l->row_known)
         return "It has not been able to read the lease from the database.";
+    if (l->name == LEASE_NAME_OPEN)
+        return "It is making sure that no other live sidecar bears its name.";
     if (l->now.fast_ns < l->backoff_fast_ns)
         return "It backs off after a failed start or a step-down.";
     if (l->row.state == LEASE_ROW_FREE)

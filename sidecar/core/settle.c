@@ -43,12 +43,25 @@ static uint64_t fresh_epoch(const struct lease *l)
     return max_u64(highest, max_u64(l->own.epoch, l->own_epoch_max)) + 1;
 }
 
+uint64_t lease_hold_left_ns(const struct lease *l)
+{
+    return sub_ns(l->hold_until_fast_ns, l->now.fast_ns);
+}
+
+/* R12: a hold is nothing but a longer lease; it shrinks with every renewal towards its end. */
+static uint32_t ttl_now_ms(const struct lease *l)
+{
+    return (uint32_t)(max_u64(l->config.timing.ttl_ns, lease_hold_left_ns(l)) / LEASE_NS_PER_MS);
+}
+
 static void fill_wanted(struct lease *l, enum lease_write kind, const struct lease_version *expected,
                         struct lease_row *w)
 {
     w->version = *expected;
     w->version.counter++;
-    w->ttl_ms = (uint32_t)(l->config.timing.ttl_ns / LEASE_NS_PER_MS);
+    w->ttl_ms = ttl_now_ms(l);
+    w->hold_ms = (uint32_t)(lease_hold_left_ns(l) / LEASE_NS_PER_MS);
+    w->hold_request = w->hold_ms != 0 ? l->hold_request : 0;
     w->state = l->handover ? LEASE_ROW_HANDOVER : LEASE_ROW_HELD;
     memcpy(w->holder, l->config.member, sizeof w->holder);
     if (l->handover || kind == LEASE_WRITE_RELEASE)
@@ -65,6 +78,9 @@ static void fill_wanted(struct lease *l, enum lease_write kind, const struct lea
     case LEASE_WRITE_RELEASE:
         memset(&w->version.nonce, 0, sizeof w->version.nonce);
         w->state = LEASE_ROW_FREE;
+        w->ttl_ms = (uint32_t)(l->config.timing.ttl_ns / LEASE_NS_PER_MS);
+        w->hold_ms = 0;
+        w->hold_request = 0;
         break;
     }
 }
@@ -94,10 +110,12 @@ void send_write(struct lease *l, struct lease_commands *out, enum lease_write ki
     struct lease_row wanted = {0};
 
     fill_wanted(l, kind, &expected, &wanted);
+    uint64_t ttl_ns = (uint64_t)wanted.ttl_ms * LEASE_NS_PER_MS;
+
     if (kind != LEASE_WRITE_ACQUIRE && kind != LEASE_WRITE_RELEASE)
-        shorten_first(l, out, l->config.timing.ttl_ns);
+        shorten_first(l, out, ttl_ns);
     if (kind != LEASE_WRITE_RELEASE)
-        l->ttl_sent_ns = l->config.timing.ttl_ns;
+        l->ttl_sent_ns = ttl_ns;
 
     struct lease_command *c = emit(out, LEASE_COMMAND_WRITE);
 
@@ -146,6 +164,9 @@ void forget_hold(struct lease *l)
     l->handover = false;
     l->handover_sent = false;
     memset(l->target, 0, sizeof l->target);
+    l->hold_until_fast_ns = 0;
+    l->hold_request = 0;
+    l->hold_confirmed = false;
 }
 
 static void adopt(struct lease *l, const struct lease_version *v)
@@ -161,6 +182,8 @@ static void confirmed(struct lease *l, struct lease_commands *out, const struct 
 {
     bool claim = op->kind == LEASE_WRITE_ACQUIRE || op->kind == LEASE_WRITE_RESUME;
 
+    if (op->wanted.version.epoch > l->own.epoch)
+        l->regression = false; /* above everything remembered: the next one is news again */
     if (claim) {
         l->claim_open = false;
         l->own_counter_max = 0;
@@ -181,6 +204,13 @@ static void confirmed(struct lease *l, struct lease_commands *out, const struct 
     l->row_missing = false;
     if (op->wanted.state == LEASE_ROW_HANDOVER)
         l->handover_sent = true;
+    if (!l->hold_confirmed && op->wanted.hold_ms != 0 && op->wanted.hold_request == l->hold_request) {
+        l->hold_confirmed = true;
+        emit_note(l, out, LEASE_NOTE_HOLD, LEASE_REASON_HOLD);
+    } else if (l->hold_confirmed && op->wanted.hold_ms == 0) {
+        l->hold_confirmed = false;
+        emit_note(l, out, LEASE_NOTE_UNHOLD, LEASE_REASON_HOLD);
+    }
     if (l->armed && !l->fencing) {
         struct lease_command *c = emit(out, LEASE_COMMAND_EXTEND);
 
