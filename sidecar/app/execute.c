@@ -223,6 +223,12 @@ static void save_record(struct node *n, const struct lease_command *c)
         node_queue(n, &e);
 }
 
+/* Of a hold that an earlier run began the reason stands in the row already. */
+static const char *hold_reason(const struct node *n, const struct lease_row *wanted)
+{
+    return wanted->hold_request != 0 && wanted->hold_request == n->hold_request ? n->hold_reason : NULL;
+}
+
 static void perform(struct node *n, const struct lease_command *c)
 {
     switch (c->type) {
@@ -234,7 +240,8 @@ static void perform(struct node *n, const struct lease_command *c)
         log_debug("write", "lease=%s kind=%s epoch=%llu counter=%llu", n->config->name,
                   lease_write_name(c->write.kind), (unsigned long long)c->write.wanted.version.epoch,
                   (unsigned long long)c->write.wanted.version.counter);
-        if (client_write(n->client, c->write.op, c->write.kind, &c->write.expected, &c->write.wanted) < 0)
+        if (client_write(n->client, c->write.op, c->write.kind, &c->write.expected, &c->write.wanted,
+                         hold_reason(n, &c->write.wanted)) < 0)
             answer_refused(n, c->write.op, true);
         break;
     case LEASE_COMMAND_CANCEL: client_cancel(n->client, c->cancel.op); break;

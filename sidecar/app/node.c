@@ -168,52 +168,6 @@ static void on_guardian_news(void *userdata)
 
 /* ---------------------------------------------------------------- database */
 
-static void on_requests(struct node *n, const struct client_answer *a)
-{
-    if (n->request != 0 || a->request_count == 0 || n->lease.role != LEASE_LEADER || n->lease.handover)
-        return;
-    const struct rows_request *q = &a->requests[0];
-
-    if (client_claim(n->client, q->id) < 0)
-        return;
-    n->request = q->id;
-    n->request_action = q->action;
-    n->request_epoch = q->epoch;
-    snprintf(n->request_target, sizeof n->request_target, "%s", q->target);
-    log_info("request", "lease=%s id=%llu action=%s who=%s for_epoch=%llu", n->config->name,
-             (unsigned long long)q->id, q->action == ROWS_STEP_DOWN ? "step-down" : "switchover", q->who,
-             (unsigned long long)q->epoch);
-}
-
-static void finish_request(struct node *n, const char *outcome)
-{
-    client_finish(n->client, n->request, outcome);
-    n->request = 0;
-}
-
-/* Claimed before acting, so that none acts twice. */
-static void on_claim(struct node *n, const struct client_answer *a)
-{
-    struct lease_event e = {.type = LEASE_EVENT_REQUEST};
-
-    if (a->request != n->request)
-        return;
-    if (a->answer != LEASE_ANSWER_ROW) {
-        n->request = 0; /* somebody was quicker, or nobody knows: it is read again */
-        return;
-    }
-    if (n->lease.role != LEASE_LEADER || n->lease.handover) {
-        finish_request(n, "refused: this member does not lead any more");
-    } else if (n->request_epoch != 0 && n->request_epoch != n->lease.own.epoch) {
-        finish_request(n, "refused: it was meant for another epoch");
-    } else {
-        e.request.reason =
-            n->request_action == ROWS_STEP_DOWN ? LEASE_REASON_STEP_DOWN : LEASE_REASON_SWITCHOVER;
-        memcpy(e.request.target, n->request_target, sizeof e.request.target);
-        node_feed(n, &e);
-    }
-}
-
 /* While a cluster is away every endpoint fails again and again: each says it once in a while, not at every
  * try. */
 static bool said_lately(struct node *n, const char *text)
@@ -273,13 +227,19 @@ static void on_answer(const struct client_answer *a, void *userdata)
         e.type = LEASE_EVENT_MEMBERS;
         e.members.list = a->members;
         e.members.count = a->member_count;
+        if (a->namesake)
+            snprintf(n->namesake, sizeof n->namesake, "%s", a->namesake);
+        enum lease_name_right before = lease_name_right(&n->lease);
+
         node_feed(n, &e);
+        if (lease_name_right(&n->lease) == LEASE_NAME_TAKE && before != LEASE_NAME_TAKE)
+            report_beat(n); /* nobody has to wait a whole beat for us */
         break;
     case CLIENT_REQUESTS:
         if (a->answer == LEASE_ANSWER_ROW)
-            on_requests(n, a);
+            requests_read(n, a);
         break;
-    case CLIENT_CLAIM: on_claim(n, a); break;
+    case CLIENT_CLAIM: requests_claimed(n, a); break;
     case CLIENT_HEARTBEAT:
     case CLIENT_FINISH:
     case CLIENT_EVENT: break;
@@ -301,15 +261,6 @@ static void on_beat(void *userdata)
     client_members(n->client);
     report_status(n);
     loop_timer(n->loop, NODE_TIMER_BEAT, n->config->timing.renew_ns, on_beat, n);
-}
-
-static void on_request_poll(void *userdata)
-{
-    struct node *n = userdata;
-
-    if (n->lease.role == LEASE_LEADER && n->request == 0)
-        client_requests(n->client);
-    loop_timer(n->loop, NODE_TIMER_REQUESTS, n->config->timing.poll_ns, on_request_poll, n);
 }
 
 static void on_tick(void *userdata)
@@ -365,7 +316,7 @@ int node_start(struct node *n, const struct lease_memory *memory)
     node_feed(n, &e);
     start_guardian(n);
     on_beat(n);
-    on_request_poll(n);
+    requests_poll(n);
     on_tick(n);
     return 0;
 }

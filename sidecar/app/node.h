@@ -56,10 +56,11 @@ struct node {
     int hook_pidfd, hook_out_fd;
 
     uint64_t heartbeat;
-    uint64_t request; /* claimed and not finished; 0: none */
-    enum rows_action request_action;
-    char request_target[LEASE_NAME_MAX + 1];
-    uint64_t request_epoch;
+    uint64_t request;                    /* claimed and not finished; 0: none */
+    struct rows_request asked;           /* ... as read */
+    uint64_t hold_request;               /* the one behind the hold that renewals carry ... */
+    char hold_reason[ROWS_TEXT_MAX + 1]; /* ... and who asked for it, why */
+    char namesake[ROWS_ADDRESS_MAX + 1]; /* where another sidecar of our name is (R10) */
     char last_error[256];
     struct {
         char text[256];
@@ -79,6 +80,12 @@ int node_start(struct node *node, const struct lease_memory *memory);
 void execute(struct node *node, const struct lease_commands *commands);
 void execute_hook_poll(void *node);
 void node_queue(struct node *node, const struct lease_event *event);
+
+/* requests.c: what operators ask for through the database. */
+void requests_poll(void *node);
+void requests_read(struct node *node, const struct client_answer *answer);
+void requests_claimed(struct node *node, const struct client_answer *answer);
+void requests_noted(struct node *node, const struct lease_command *note);
 
 /* report.c: what people see. */
 void report_note(struct node *node, const struct lease_command *command);

@@ -11,25 +11,20 @@
 #include "util/fsio.h"
 #include "util/log.h"
 
-static void finish_request(struct node *n, enum lease_role role)
-{
-    if (n->request == 0 || role != LEASE_FOLLOWER)
-        return;
-    client_finish(n->client, n->request, "done: the controller is stopped and the lease is given back");
-    n->request = 0;
-}
-
 static enum log_level level_of(enum lease_note note)
 {
     switch (note) {
     case LEASE_NOTE_ROGUE:
     case LEASE_NOTE_REGRESSION:
     case LEASE_NOTE_NO_ROW:
+    case LEASE_NOTE_DOUBLE:
     case LEASE_NOTE_UNSTOPPED: return LOG_LEVEL_ERROR;
     case LEASE_NOTE_LOST: return LOG_LEVEL_WARNING;
     case LEASE_NOTE_ROLE:
     case LEASE_NOTE_ACQUIRED:
     case LEASE_NOTE_RELEASED:
+    case LEASE_NOTE_HOLD:
+    case LEASE_NOTE_UNHOLD:
     case LEASE_NOTE_STOPPED: return LOG_LEVEL_INFO;
     }
     return LOG_LEVEL_INFO;
@@ -51,32 +46,45 @@ void report_note(struct node *n, const struct lease_command *c)
             event.what = "fenced";
         else
             event.what = NULL;
-        finish_request(n, c->note.role);
         report_beat(n);
         report_status(n);
+    } else if (c->note.note == LEASE_NOTE_DOUBLE) {
+        log_error(
+            "double",
+            "lease=%s member=%s this_host=\"%s\" other_host=\"%s\" what=\"another live sidecar bears this "
+            "member's name\" action=\"%s\"",
+            n->config->name, n->config->member, n->config->address, n->namesake,
+            n->lease.name == LEASE_NAME_DOUBLE ? "this one ends: give it a name of its own"
+                                               : "this one leads and keeps the name");
     } else {
         log_emit(level_of(c->note.note), lease_note_name(c->note.note),
                  "lease=%s member=%s reason=%s epoch=%" PRIu64, n->config->name, n->config->member,
                  lease_reason_name(c->note.reason), c->note.epoch);
     }
+    if (c->note.note == LEASE_NOTE_HOLD || c->note.note == LEASE_NOTE_UNHOLD)
+        report_status(n); /* before its request is answered: who waits for that looks here next */
+    requests_noted(n, c);
     if (event.what && n->client)
         client_event(n->client, &event);
 }
 
 void report_beat(struct node *n)
 {
+    enum lease_name_right right = lease_name_right(&n->lease);
+    bool ended = n->lease.exited;
     struct client_heartbeat beat = {.heartbeat = ++n->heartbeat,
                                     .epoch_seen = n->lease.epoch_seen,
                                     .priority = lease_priority_now(&n->lease),
                                     .port = (uint16_t)n->config->controller_port,
-                                    .take_over = true,
+                                    .take_over = right == LEASE_NAME_TAKE && !ended,
+                                    .ended = ended,
                                     .address = n->config->address,
-                                    .role = lease_role_name(n->lease.role),
+                                    .role = ended ? "ended" : lease_role_name(n->lease.role),
                                     .why_not = lease_why_not(&n->lease),
                                     .version = n->config->controller_version,
                                     .sidecar = GALERA_LEASE_VERSION};
 
-    if (n->client)
+    if (n->client && right != LEASE_NAME_WAIT)
         client_heartbeat(n->client, &beat);
 }
 
@@ -108,14 +116,15 @@ void report_status(struct node *n)
     uint64_t now = n->clocks.fast_ns;
     json_int_t left = l->deadline_ns > now ? (json_int_t)((l->deadline_ns - now) / LEASE_NS_PER_MS) : 0;
     json_t *status = json_pack(
-        "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:s, s:b, s:b, s:s, s:i, s:I, s:o, s:s}", "lease",
+        "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:s, s:i, s:I, s:o, s:s}", "lease",
         n->config->name, "member", n->config->member, "pid", (int)getpid(), "written", (json_int_t)time(NULL),
         "role", lease_role_name(l->role), "reason", lease_reason_name(l->reason), "why_not_leader",
         lease_why_not(l), "epoch", (json_int_t)(l->own.epoch != 0 ? l->own.epoch : l->epoch_seen),
-        "time_left_ms", left, "holder", l->row_known && l->row.state != LEASE_ROW_FREE ? l->row.holder : "",
-        "guardian", l->guardian_up, "regression", l->regression, "last_error", n->last_error, "guardian_pid",
-        (int)n->keeper.pid, "loop_stall_max_us", (json_int_t)(n->stall_max_ns / 1000), "endpoints",
-        endpoints(n), "containment", n->cgroup_base[0] ? "cgroup" : "session");
+        "time_left_ms", left, "hold_left_ms", (json_int_t)(lease_hold_left_ns(l) / LEASE_NS_PER_MS), "holder",
+        l->row_known && l->row.state != LEASE_ROW_FREE ? l->row.holder : "", "guardian", l->guardian_up,
+        "regression", l->regression, "last_error", n->last_error, "guardian_pid", (int)n->keeper.pid,
+        "loop_stall_max_us", (json_int_t)(n->stall_max_ns / 1000), "endpoints", endpoints(n), "containment",
+        n->cgroup_base[0] ? "cgroup" : "session");
 
     if (!status)
         return;

@@ -17,6 +17,7 @@
 
 #define EXIT_RUN_FAILED 1
 #define EXIT_RUN_CONFIG 2
+#define EXIT_RUN_DOUBLE 6
 
 _Noreturn void lease_assert_failed(const char *expression, const char *file, int line)
 {
@@ -141,6 +142,27 @@ static void fill_lease_config(const struct config *c, struct lease_config *ret)
     memcpy(ret->member, c->member, sizeof ret->member);
 }
 
+/*
+ * The incarnation before ours is kept in run_dir, which does not outlive the boot and is in no image of a
+ * disk: with the lock in our hands its writer is gone, so its name is ours at once (R10).
+ */
+static void hand_over_incarnation(const struct node *n, struct lease_memory *memory)
+{
+    char path[CONFIG_PATH_MAX + 16];
+    char old[LEASE_NONCE_SIZE + 1];
+    size_t length = 0;
+
+    snprintf(path, sizeof path, "%s/incarnation", n->config->run_dir);
+    if (fsio_read(path, old, sizeof old, &length) == 0 && length == LEASE_NONCE_SIZE)
+        memcpy(memory->incarnation.bytes, old, LEASE_NONCE_SIZE);
+    int r = fsio_replace(path, (const char *)n->incarnation.bytes, sizeof n->incarnation.bytes, 0600, false);
+
+    if (r < 0)
+        log_warning("identity",
+                    "lease=%s path=%s error=\"%s\" means=\"the next start waits before it takes its name\"",
+                    n->config->name, path, strerror(-r));
+}
+
 static int prepare(struct node *n, struct lease_memory *memory)
 {
     int r = fsio_mkdir_p(n->config->state_dir, 0700);
@@ -159,6 +181,7 @@ static int prepare(struct node *n, struct lease_memory *memory)
         return r;
     }
     load_memory(n->config, memory);
+    hand_over_incarnation(n, memory);
     find_cgroups(n);
     r = make_page(n);
     if (r == 0)
@@ -179,12 +202,13 @@ int app_run(const struct config *c)
              c->member, c->timing.ttl_ns / LEASE_NS_PER_MS);
     n->config = c;
     n->hook_pidfd = n->hook_out_fd = n->page_fd = n->lock_fd = -1;
-    fill_lease_config(c, &lease_config);
-    lease_init(&n->lease, &lease_config);
-    clocks_init(&n->clocks);
     if (getrandom(n->incarnation.bytes, sizeof n->incarnation.bytes, 0) !=
         (ssize_t)sizeof n->incarnation.bytes)
         return EXIT_RUN_FAILED;
+    fill_lease_config(c, &lease_config);
+    lease_config.incarnation = n->incarnation;
+    lease_init(&n->lease, &lease_config);
+    clocks_init(&n->clocks);
     if (prepare(n, &memory) != 0)
         return EXIT_RUN_FAILED;
 
@@ -206,5 +230,7 @@ int app_run(const struct config *c)
     saver_free(n->saver);
     client_free(n->client);
     log_info("end", "lease=%s member=%s", c->name, c->member);
+    if (n->lease.name == LEASE_NAME_DOUBLE)
+        return EXIT_RUN_DOUBLE;
     return r < 0 ? EXIT_RUN_FAILED : 0;
 }

@@ -13,8 +13,9 @@
 
 struct cli_options {
     char config_path[CONFIG_PATH_MAX]; /* empty: neither --config nor --lease */
-    const char *reason, *socket, *user, *password_file;
+    const char *reason, *to, *socket, *user, *password_file;
     uint64_t timeout_ns;
+    uint64_t hold_ns; /* 0: not given */
     bool json, print_sql, check_config, wait, long_list;
 };
 
@@ -34,6 +35,9 @@ int verb_init(const struct cli_options *options);
 int verb_list(const struct cli_options *options);
 int verb_status(const struct cli_options *options);
 int verb_step_down(const struct cli_options *options);
+int verb_switchover(const struct cli_options *options);
+int verb_hold(const struct cli_options *options);
+int verb_unhold(const struct cli_options *options);
 int verb_version(const struct cli_options *options);
 
 /* Loads the configuration; says every mistake on stderr. CLI_OK or CLI_USAGE. */

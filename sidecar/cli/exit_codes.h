@@ -8,4 +8,5 @@ enum cli_exit {
     CLI_NO_LEADER = 3,   /* nobody leads, or there is no such lease, or no sidecar on this host */
     CLI_UNREACHABLE = 4, /* no database node answered, or the one that did has no quorum */
     CLI_TIMEOUT = 5,     /* the time limit passed; what was asked may still happen */
+    CLI_DOUBLE = 6,      /* run: another live sidecar bears this member's name; the controller is stopped */
 };

@@ -22,7 +22,7 @@ static bool unseen(const struct listing *l, const struct rows_member *m)
 
 char listing_sign(const struct listing *l, const struct rows_member *m)
 {
-    if (unseen(l, m))
+    if (unseen(l, m) || strcmp(m->role, "ended") == 0)
         return '-';
     if (strcmp(m->role, "leader") == 0 && holds(l, m))
         return 'l';
@@ -47,7 +47,11 @@ void listing_comment(const struct listing *l, const struct rows_member *m, char 
     switch (listing_sign(l, m)) {
     case 'l': snprintf(buf, size, "Acting as leader."); break;
     case '-':
-        snprintf(buf, size, "Not seen since %s%s.", m->seen_at, holds(l, m) ? "; it holds the lease" : "");
+        if (strcmp(m->role, "ended") == 0)
+            snprintf(buf, size, "Ended at %s.", m->seen_at);
+        else
+            snprintf(buf, size, "Not seen since %s%s.", m->seen_at,
+                     holds(l, m) ? "; it holds the lease" : "");
         break;
     case 'f':
         /* The normal case of a follower in the words of the list. */

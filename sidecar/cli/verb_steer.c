@@ -1,4 +1,7 @@
-/* step-down: a request in the database, from any host; the leader claims it, acts, and writes the outcome. */
+/*
+ * step-down, switchover, hold, unhold: a request in the database, from any host; the leader claims it, acts,
+ * and writes the outcome.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -41,28 +44,31 @@ static int await_outcome(struct sync *sync, uint64_t request, uint64_t until)
 }
 
 /* Asks; nobody leading is an answer, not a failure. */
-static int ask(struct sync *sync, const char *lease, const char *reason, uint64_t *ret_request)
+static int ask(struct sync *sync, const struct sync_ask *wanted, uint64_t *ret_request)
 {
     struct sync_error error = {0};
     struct lease_row row;
-    int r = session_lease(sync, lease, &row);
+    int r = session_lease(sync, wanted->lease, &row);
 
     if (r != CLI_OK)
         return r;
     if (row.state == LEASE_ROW_FREE) {
-        fprintf(stderr, "galera-lease: nobody holds the lease %s: there is nobody to step down\n", lease);
+        fprintf(stderr, "galera-lease: nobody holds the lease %s: there is nobody to ask for a %s\n",
+                wanted->lease, rows_action_name(wanted->action));
         return CLI_NO_LEADER;
     }
-    r = sync_step_down(sync, lease, reason, ret_request, &error);
+    r = sync_request(sync, wanted, ret_request, &error);
     if (r == 0)
         return CLI_OK;
     int code = session_failed("the request was refused", r, &error);
 
     /* Given back since we looked: the procedure signals that nobody holds it. */
-    return r == SYNC_FAILED && error.error == ERROR_SIGNAL ? CLI_NO_LEADER : code;
+    return r == SYNC_FAILED && error.error == ERROR_SIGNAL && strstr(error.text, "nobody holds")
+               ? CLI_NO_LEADER
+               : code;
 }
 
-int verb_step_down(const struct cli_options *o)
+static int steer(const struct cli_options *o, enum rows_action action)
 {
     static struct config config;
     _cleanup_(sync_closep) struct sync *sync = NULL;
@@ -72,8 +78,15 @@ int verb_step_down(const struct cli_options *o)
 
     if (r == CLI_OK)
         r = session_open(o, &config, &sync);
-    if (r == CLI_OK)
-        r = ask(sync, config.name, o->reason ? o->reason : "", &request);
+    if (r != CLI_OK)
+        return r;
+    const struct sync_ask wanted = {.action = action,
+                                    .lease = config.name,
+                                    .target = o->to,
+                                    .hold_s = o->hold_ns / LEASE_NS_PER_S,
+                                    .why = o->reason ? o->reason : ""};
+
+    r = ask(sync, &wanted, &request);
     if (r != CLI_OK)
         return r;
     if (!o->wait) {
@@ -81,4 +94,35 @@ int verb_step_down(const struct cli_options *o)
         return CLI_OK;
     }
     return await_outcome(sync, request, until);
+}
+
+static int missing(const char *verb, const char *option, const char *why)
+{
+    fprintf(stderr, "galera-lease %s: give %s: %s\n", verb, option, why);
+    return CLI_USAGE;
+}
+
+int verb_step_down(const struct cli_options *o)
+{
+    return steer(o, ROWS_STEP_DOWN);
+}
+
+int verb_switchover(const struct cli_options *o)
+{
+    /* Without a name any other member may lead: that is what step-down asks for. */
+    return steer(o, o->to ? ROWS_SWITCHOVER : ROWS_STEP_DOWN);
+}
+
+int verb_hold(const struct cli_options *o)
+{
+    if (o->hold_ns == 0)
+        return missing("hold", "--for TIME", "for how long may the database be away, such as 10m?");
+    if (!o->reason || !o->reason[0])
+        return missing("hold", "--reason TEXT", "those who look later see it beside your name");
+    return steer(o, ROWS_HOLD);
+}
+
+int verb_unhold(const struct cli_options *o)
+{
+    return steer(o, ROWS_UNHOLD);
 }

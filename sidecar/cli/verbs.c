@@ -12,6 +12,11 @@ static const struct cli_verb verbs[] = {
     {"list", "cltjL", 10, verb_list, "the members of the lease, and who leads"},
     {"status", "cltj", 10, verb_status, "this host's sidecar: role, time left, why it does not lead"},
     {"step-down", "cltrwn", 30, verb_step_down, "ask the leader to stop its controller and let another lead"},
+    {"switchover", "cltTrwn", 30, verb_switchover,
+     "ask the leader to hand the lease to the member named by --to"},
+    {"hold", "cltFrwn", 10, verb_hold,
+     "lengthen the lease for maintenance: the database may be away so long"},
+    {"unhold", "cltwn", 10, verb_unhold, "end a hold before its time"},
     {"version", "j", 0, verb_version, "the version of this program"},
 };
 
@@ -22,6 +27,8 @@ static const struct cli_option {
     {'c', "config", "FILE", "configuration of the lease"},
     {'l', "lease", "NAME", "short for --config /etc/galera-lease/NAME.conf"},
     {'t', "timeout", "TIME", "give up after this long, like 10s"},
+    {'T', "to", "MEMBER", "who is to lead; without it any other member"},
+    {'F', "for", "TIME", "how long, like 10m; at most 24h"},
     {'r', "reason", "TEXT", "why; kept in the history"},
     {'S', "socket", "PATH", "unix socket of the database; else the first endpoint"},
     {'u', "user", "NAME", "database account that may create schemas and accounts; root if not given"},
@@ -39,7 +46,8 @@ static const struct cli_option {
 static void exit_codes(FILE *f)
 {
     fprintf(f, "\nexit: 0 done, 1 failed, 2 usage or configuration, 3 no leader or nothing found,\n"
-               "      4 database unreachable or without quorum, 5 time limit passed\n");
+               "      4 database unreachable or without quorum, 5 time limit passed,\n"
+               "      6 another live sidecar bears this member's name\n");
 }
 
 static void help(FILE *f)
@@ -101,6 +109,17 @@ static int take(const struct cli_verb *v, struct cli_options *o, int letter, con
             o->timeout_ns > 3600 * LEASE_NS_PER_S)
             return refuse(v, "--timeout ", text,
                           "is no time: write a whole number and ms, s or m, up to an hour");
+        break;
+    case 'F':
+        if (parse_duration_ns(text, &o->hold_ns) < 0 || o->hold_ns < LEASE_NS_PER_S ||
+            o->hold_ns > LEASE_HOLD_MAX_NS || o->hold_ns % LEASE_NS_PER_S != 0)
+            return refuse(v, "--for ", text,
+                          "is no time for a hold: write whole seconds, minutes or hours up to 24h");
+        break;
+    case 'T':
+        if (!parse_name_valid(text))
+            return refuse(v, "--to ", text, "is no member name");
+        o->to = text;
         break;
     case 'r': o->reason = text; break;
     case 'S': o->socket = text; break;

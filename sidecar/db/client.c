@@ -54,6 +54,7 @@ struct client {
     bool book_wait; /* not before the next tick */
     uint64_t now_ns, prefer_ns, forget_ns;
     struct lease_member members[LEASE_MEMBERS_MAX];
+    char namesake[ROWS_ADDRESS_MAX + 1];
     struct rows_request requests[CLIENT_REQUESTS_MAX];
     struct client_status status; /* counters and endpoints' errors */
 };
@@ -198,8 +199,12 @@ static size_t decode_members(struct client *client, const struct table *table)
     struct rows_member member;
     size_t count = 0;
     for (size_t i = 0; i < table->rows && count < LEASE_MEMBERS_MAX; i++)
-        if (rows_member_decode(table, i, &member)) /* one bad row must not hide the others */
+        if (rows_member_decode(table, i, &member)) { /* one bad row must not hide the others */
+            if (strcmp(member.member.name, client->config.member) == 0 &&
+                memcmp(&member.member.incarnation, &client->config.incarnation, LEASE_NONCE_SIZE) != 0)
+                memcpy(client->namesake, member.address, sizeof(client->namesake));
             client->members[count++] = member.member;
+        }
     return count;
 }
 
@@ -237,7 +242,9 @@ static void book_answer(struct client *client, size_t endpoint, struct worker_re
     answer_fill(client, endpoint, result, &answer);
     if (result->table && book->kind == CLIENT_MEMBERS) {
         answer.members = client->members;
+        client->namesake[0] = '\0';
         answer.member_count = decode_members(client, result->table);
+        answer.namesake = client->namesake[0] ? client->namesake : NULL;
     } else if (result->table && book->kind == CLIENT_REQUESTS) {
         answer.requests = client->requests;
         answer.request_count = decode_requests(client, result->table);
@@ -552,12 +559,13 @@ int client_read(struct client *client, uint32_t id, bool causal, bool controller
 }
 
 int client_write(struct client *client, uint32_t id, enum lease_write kind,
-                 const struct lease_version *expected, const struct lease_row *wanted)
+                 const struct lease_version *expected, const struct lease_row *wanted,
+                 const char *hold_reason)
 {
     if (client->op.active)
         return -EBUSY;
-    int r =
-        statement_write(client->op.sql, sizeof(client->op.sql), client->config.lease, kind, expected, wanted);
+    int r = statement_write(client->op.sql, sizeof(client->op.sql), client->config.lease, kind, expected,
+                            wanted, hold_reason);
     return r < 0 ? r : op_start(client, id, true, false, false);
 }
 

@@ -74,6 +74,7 @@ struct client_answer {
     uint64_t request;                   /* of a claim or finish: its id */
     const struct lease_member *members; /* during the callback only */
     size_t member_count;
+    const char *namesake; /* address of the other sidecar that wrote our name's row; NULL: none. As members */
     const struct rows_request *requests; /* unclaimed ones, oldest first; during the callback only */
     size_t request_count;
 };
@@ -87,6 +88,7 @@ struct client_heartbeat {
     uint16_t port;
     uint16_t http_port;
     bool take_over;      /* true: overwrite the row even if another incarnation wrote it (R10) */
+    bool ended;          /* the last one: the row says that nobody is behind it any more */
     const char *address; /* NULL in any text: "" */
     const char *role;
     const char *why_not;
@@ -157,7 +159,8 @@ int client_tick(struct client *client, uint64_t now_ns);
 /* The lease row. 0, -EBUSY, -EINVAL. */
 int client_read(struct client *client, uint32_t id, bool causal, bool controller_endpoint);
 int client_write(struct client *client, uint32_t id, enum lease_write kind,
-                 const struct lease_version *expected, const struct lease_row *wanted);
+                 const struct lease_version *expected, const struct lease_row *wanted,
+                 const char *hold_reason);
 
 /* Gives up on a lease statement: no callback for it, and another connection for the next. Unknown ids do
  * nothing. */

@@ -126,20 +126,35 @@ bool rows_request_decode(const struct table *table, size_t row, struct rows_requ
     struct rows_request out = {};
     const char *action = table_text(table, row, 1);
 
-    if (!table || table->columns != 7 || !table_u64(table, row, 0, &out.id) || out.id == 0 ||
+    if (!table || table->columns != 8 || !table_u64(table, row, 0, &out.id) || out.id == 0 ||
         !decode_name(table, row, 2, true, out.target) || !table_u64(table, row, 3, &out.epoch) ||
-        !table_u64(table, row, 6, &out.age_ms))
+        !table_u64(table, row, 6, &out.age_ms) || !decode_u32(table, row, 7, UINT32_MAX, &out.hold_ms))
         return false;
     if (strcmp(action, "step_down") == 0)
         out.action = ROWS_STEP_DOWN;
     else if (strcmp(action, "switchover") == 0 && out.target[0])
         out.action = ROWS_SWITCHOVER;
+    else if (strcmp(action, "hold") == 0 && out.hold_ms != 0)
+        out.action = ROWS_HOLD;
+    else if (strcmp(action, "unhold") == 0)
+        out.action = ROWS_UNHOLD;
     else
         return false;
     table_sanitise(out.who, sizeof(out.who), table_text(table, row, 4));
     table_sanitise(out.why, sizeof(out.why), table_text(table, row, 5));
     *ret_request = out;
     return true;
+}
+
+const char *rows_action_name(enum rows_action action)
+{
+    switch (action) {
+    case ROWS_STEP_DOWN: return "step-down";
+    case ROWS_SWITCHOVER: return "switchover";
+    case ROWS_HOLD: return "hold";
+    case ROWS_UNHOLD: return "unhold";
+    }
+    return "?";
 }
 
 const char *rows_state_name(enum lease_row_state state)

@@ -31,7 +31,7 @@ struct rows_member {
     uint64_t seen_ms;                /* age by the answering node's wall clock; for people only */
 };
 
-enum rows_action { ROWS_STEP_DOWN, ROWS_SWITCHOVER };
+enum rows_action { ROWS_STEP_DOWN, ROWS_SWITCHOVER, ROWS_HOLD, ROWS_UNHOLD };
 
 struct rows_request {
     uint64_t id;
@@ -40,7 +40,8 @@ struct rows_request {
     uint64_t epoch;                  /* for which it was asked */
     char who[ROWS_WORD_MAX + 1];
     char why[ROWS_TEXT_MAX + 1];
-    uint64_t age_ms; /* by the answering node's wall clock */
+    uint32_t hold_ms; /* of a hold: how long, from its claim on */
+    uint64_t age_ms;  /* by the answering node's wall clock */
 };
 
 /* Decoders: true and filled, or false and untouched. Column order is that of the statements in statement.h.
@@ -49,4 +50,5 @@ bool rows_lease_decode(const struct table *table, size_t row, struct lease_row *
 bool rows_member_decode(const struct table *table, size_t row, struct rows_member *ret_member);
 bool rows_request_decode(const struct table *table, size_t row, struct rows_request *ret_request);
 
+const char *rows_action_name(enum rows_action action);   /* as the command line spells it */
 const char *rows_state_name(enum lease_row_state state); /* as in the schema */

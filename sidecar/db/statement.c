@@ -101,7 +101,8 @@ static bool successor_ok(enum lease_write kind, const struct lease_version *from
 }
 
 int statement_write(char *buffer, size_t size, const char *lease, enum lease_write kind,
-                    const struct lease_version *expected, const struct lease_row *wanted)
+                    const struct lease_version *expected, const struct lease_row *wanted,
+                    const char *hold_reason)
 {
     struct statement s;
 
@@ -118,6 +119,15 @@ int statement_write(char *buffer, size_t size, const char *lease, enum lease_wri
         statement_add(&s, ", acquired_at = UTC_TIMESTAMP(3)");
     if (kind != LEASE_WRITE_RELEASE)
         statement_add(&s, ", renewed_at = UTC_TIMESTAMP(3)");
+    if (wanted->hold_ms == 0)
+        statement_add(&s, ", hold_until = NULL, hold_reason = ''");
+    else
+        statement_add(&s, ", hold_until = UTC_TIMESTAMP(3) + INTERVAL %" PRIu32 "000 MICROSECOND",
+                      wanted->hold_ms);
+    if (wanted->hold_ms != 0 && hold_reason) {
+        statement_add(&s, ", hold_reason = ");
+        statement_quote(&s, hold_reason, ROWS_TEXT_MAX);
+    }
     statement_add(&s,
                   " WHERE name = '%s' AND epoch = %" PRIu64 " AND counter = %" PRIu64 " AND nonce = ", lease,
                   expected->epoch, expected->counter);
@@ -154,8 +164,9 @@ int statement_requests(char *buffer, size_t size, const char *lease, unsigned li
     statement_init(&s, buffer, size);
     statement_add(&s,
                   "SELECT id, action, target, epoch, who, why, "
-                  "GREATEST(0, TIMESTAMPDIFF(MICROSECOND, asked_at, UTC_TIMESTAMP(3)) DIV 1000) "
-                  "FROM galera_lease.request WHERE lease = '%s' AND claimed_by = '' ORDER BY id LIMIT %u",
+                  "GREATEST(0, TIMESTAMPDIFF(MICROSECOND, asked_at, UTC_TIMESTAMP(3)) DIV 1000), hold_ms "
+                  "FROM galera_lease.request WHERE lease = '%s' AND claimed_by = '' "
+                  "AND action <> 'ack' ORDER BY id LIMIT %u",
                   lease, limit);
     return statement_end(&s);
 }
@@ -197,6 +208,7 @@ int statement_heartbeat(char *buffer, size_t size, const char *lease, const char
     static const char *const columns[] = {"heartbeat", "epoch_seen", "priority",   "port",    "http_port",
                                           "role",      "why_not",    "address",    "version", "sidecar",
                                           "digest",    "seen_at",    "incarnation"};
+    static const struct lease_nonce nobody = {};
     struct statement s;
 
     if (!rows_name_ok(lease) || !rows_name_ok(member))
@@ -218,7 +230,7 @@ int statement_heartbeat(char *buffer, size_t size, const char *lease, const char
         statement_add(&s, ", ");
     }
     statement_add(&s, "UTC_TIMESTAMP(3), ");
-    statement_nonce(&s, incarnation);
+    statement_nonce(&s, h->ended ? &nobody : incarnation);
     statement_add(&s, ") ON DUPLICATE KEY UPDATE ");
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
         const char *c = columns[i];
@@ -226,8 +238,9 @@ int statement_heartbeat(char *buffer, size_t size, const char *lease, const char
             statement_add(&s, "%s%s = VALUES(%s)", i ? ", " : "", c, c);
         } else {
             /* Another incarnation's row stays as it is: nothing changed = MISMATCH. */
-            statement_add(&s, "%s%s = IF(incarnation = VALUES(incarnation), VALUES(%s), %s)", i ? ", " : "",
-                          c, c, c);
+            statement_add(&s, "%s%s = IF(incarnation = ", i ? ", " : "", c);
+            statement_nonce(&s, incarnation);
+            statement_add(&s, ", VALUES(%s), %s)", c, c);
         }
     }
     return statement_end(&s);

@@ -38,10 +38,11 @@ int statement_read(char *buffer, size_t size, const char *lease);
 /*
  * One conditional autocommit UPDATE (R2). -EINVAL when @wanted is no legal successor of @expected: the
  * counter must be one higher, the epoch must not fall (bump: must rise), the nonce is what the
- * kind says.
+ * kind says. @hold_reason, of a row with a hold: what people read beside it; NULL: as it stands there.
  */
 int statement_write(char *buffer, size_t size, const char *lease, enum lease_write kind,
-                    const struct lease_version *expected, const struct lease_row *wanted);
+                    const struct lease_version *expected, const struct lease_row *wanted,
+                    const char *hold_reason);
 
 int statement_members(char *buffer, size_t size, const char *lease);
 int statement_requests(char *buffer, size_t size, const char *lease, unsigned limit);

@@ -210,32 +210,26 @@ static int ask(struct sync *sync, const char *sql, uint64_t *ret_request, struct
     return table_u64(table, 0, 0, ret_request) ? SYNC_OK : SYNC_MALFORMED;
 }
 
-int sync_step_down(struct sync *sync, const char *lease, const char *why, uint64_t *ret_request,
-                   struct sync_error *ret_error)
+int sync_request(struct sync *sync, const struct sync_ask *wanted, uint64_t *ret_request,
+                 struct sync_error *ret_error)
 {
+    static const char *const procedures[] = {"step_down", "switchover", "hold", "unhold"};
+    bool target = wanted->action == ROWS_SWITCHOVER;
     struct statement s;
     char sql[1024];
 
-    if (!rows_name_ok(lease))
+    if (!rows_name_ok(wanted->lease) || (target && !rows_name_ok(wanted->target)))
         return -EINVAL;
     statement_init(&s, sql, sizeof(sql));
-    statement_add(&s, "CALL galera_lease.step_down('%s', ", lease);
-    statement_quote(&s, why, ROWS_TEXT_MAX);
-    statement_add(&s, ")");
-    return statement_end(&s) < 0 ? statement_end(&s) : ask(sync, sql, ret_request, ret_error);
-}
-
-int sync_switchover(struct sync *sync, const char *lease, const char *target, const char *why,
-                    uint64_t *ret_request, struct sync_error *ret_error)
-{
-    struct statement s;
-    char sql[1024];
-
-    if (!rows_name_ok(lease) || !rows_name_ok(target))
-        return -EINVAL;
-    statement_init(&s, sql, sizeof(sql));
-    statement_add(&s, "CALL galera_lease.switchover('%s', '%s', ", lease, target);
-    statement_quote(&s, why, ROWS_TEXT_MAX);
+    statement_add(&s, "CALL galera_lease.%s('%s'", procedures[wanted->action], wanted->lease);
+    if (target)
+        statement_add(&s, ", '%s'", wanted->target);
+    if (wanted->action == ROWS_HOLD)
+        statement_add(&s, ", %llu", (unsigned long long)wanted->hold_s);
+    if (wanted->action != ROWS_UNHOLD) {
+        statement_add(&s, ", ");
+        statement_quote(&s, wanted->why, ROWS_TEXT_MAX);
+    }
     statement_add(&s, ")");
     return statement_end(&s) < 0 ? statement_end(&s) : ask(sync, sql, ret_request, ret_error);
 }

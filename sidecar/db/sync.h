@@ -62,11 +62,16 @@ int sync_lease(struct sync *sync, const char *lease, struct lease_row *ret_row, 
                struct sync_error *ret_error);
 int sync_members(struct sync *sync, const char *lease, struct rows_member **ret_members, size_t *ret_count,
                  struct sync_error *ret_error);
-/* Asks the leader of @lease to step down (CALL step_down). */
-int sync_step_down(struct sync *sync, const char *lease, const char *why, uint64_t *ret_request,
-                   struct sync_error *ret_error);
-int sync_switchover(struct sync *sync, const char *lease, const char *target, const char *why,
-                    uint64_t *ret_request, struct sync_error *ret_error);
+/* Writes a request of that kind (CALL step_down, switchover, hold, unhold); the leader acts on it. */
+struct sync_ask {
+    enum rows_action action;
+    const char *lease;
+    const char *target; /* of a switchover */
+    uint64_t hold_s;    /* of a hold */
+    const char *why;    /* all but unhold */
+};
+int sync_request(struct sync *sync, const struct sync_ask *wanted, uint64_t *ret_request,
+                 struct sync_error *ret_error);
 /* How a request stands: @ret_claimed_by and @ret_outcome (ROWS_*_MAX + 1 bytes) are "" until it is. */
 int sync_request_outcome(struct sync *sync, uint64_t request, char *ret_claimed_by, char *ret_outcome,
                          struct sync_error *ret_error);

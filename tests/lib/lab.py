@@ -111,7 +111,7 @@ class Lab:
         sh("ip", "link", "add", self.bridge, "type", "bridge")
         sh("ip", "link", "set", self.bridge, "up")
         template = self.dir / "template"
-        sh("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={template}", "--skip-test-db",
+        sh("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={template}", "--skip-test-db", "--skip-name-resolve",
            "--auth-root-authentication-method=socket")
         for node in self.nodes:
             self._plug(node)

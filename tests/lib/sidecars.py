@@ -30,11 +30,11 @@ def wait_for(what, condition, timeout):
 
 
 class Sidecar:
-    def __init__(self, group, node, **options):
+    def __init__(self, group, node, name=None, folder=None, **options):
         self.group = group
         self.node = node
-        self.name = f"m{node.index}"
-        self.dir = group.dir / self.name
+        self.name = name or f"m{node.index}"
+        self.dir = group.dir / (folder or self.name)
         self.dir.mkdir()
         self.state = self.dir / "state"
         self.run = self.dir / "run"

@@ -119,7 +119,7 @@ static void test_member_and_request(void **state)
 {
     const char *member[16] = {"n1",       HEX, "5",   "42",  "100", "1", "9501", "0", "12", "10.0.0.1\x1b[2J",
                               "follower", "",  "2.3", "0.1", "",    ""};
-    const char *request[7] = {"3", "step_down", "", "42", "root@x\n", "why", "0"};
+    const char *request[8] = {"3", "step_down", "", "42", "root@x\n", "why", "0", "0"};
     struct table_cell cells[16];
     struct rows_member m;
     struct rows_request r;
@@ -133,14 +133,21 @@ static void test_member_and_request(void **state)
     table = make_table(cells, member, 16);
     assert_false(rows_member_decode(&table, 0, &m));
 
-    table = make_table(cells, request, 7);
+    table = make_table(cells, request, 8);
     assert_true(rows_request_decode(&table, 0, &r));
     assert_string_equal(r.who, "root@x?");
     request[1] = "switchover"; /* without a target */
-    table = make_table(cells, request, 7);
+    table = make_table(cells, request, 8);
     assert_false(rows_request_decode(&table, 0, &r));
-    request[1] = "hold";
-    table = make_table(cells, request, 7);
+    request[1] = "hold"; /* for no time */
+    table = make_table(cells, request, 8);
+    assert_false(rows_request_decode(&table, 0, &r));
+    request[7] = "600000";
+    table = make_table(cells, request, 8);
+    assert_true(rows_request_decode(&table, 0, &r));
+    assert_true(r.action == ROWS_HOLD && r.hold_ms == 600000);
+    request[1] = "shut_down";
+    table = make_table(cells, request, 8);
     assert_false(rows_request_decode(&table, 0, &r));
 }
 
@@ -173,27 +180,44 @@ static void test_writes(void **state)
 
     ours.nonce.bytes[0] = 0xab;
     wanted.version = ours;
-    assert_true(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_ACQUIRE, &free_version, &wanted) > 0);
+    assert_true(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_ACQUIRE, &free_version, &wanted, NULL) >
+                0);
     assert_string_equal(
         sql, "UPDATE galera_lease.lease SET epoch = 5, counter = 10, nonce = "
              "x'ab000000000000000000000000000000', holder = 'n1', ttl_ms = 20000, state = 'held', target = "
-             "'', acquired_at = UTC_TIMESTAMP(3), renewed_at = UTC_TIMESTAMP(3) WHERE name = 'cmon' AND "
+             "'', acquired_at = UTC_TIMESTAMP(3), renewed_at = UTC_TIMESTAMP(3), hold_until = NULL, "
+             "hold_reason = '' "
+             "WHERE name = 'cmon' AND "
              "epoch = 4 AND counter = 9 AND nonce = x'00000000000000000000000000000000'");
     wanted.version.counter = 11;
-    assert_true(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RENEW, &ours, &wanted) > 0);
+    assert_true(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RENEW, &ours, &wanted, NULL) > 0);
     assert_null(strstr(sql, "acquired_at"));
-    assert_int_equal(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_BUMP, &ours, &wanted), -EINVAL);
-    assert_int_equal(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RELEASE, &ours, &wanted), -EINVAL);
+    wanted.hold_ms = 600000;
+    assert_true(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RENEW, &ours, &wanted, "me: it's due") >
+                0);
+    assert_non_null(
+        strstr(sql, ", hold_until = UTC_TIMESTAMP(3) + INTERVAL 600000000 MICROSECOND, hold_reason = 'me: "
+                    "it\\'s due' WHERE"));
+    assert_true(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RENEW, &ours, &wanted, NULL) > 0);
+    assert_null(strstr(sql, "hold_reason"));
+    wanted.hold_ms = 0;
+    assert_int_equal(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_BUMP, &ours, &wanted, NULL),
+                     -EINVAL);
+    assert_int_equal(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RELEASE, &ours, &wanted, NULL),
+                     -EINVAL);
     wanted.version.epoch = 6;
-    assert_true(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_BUMP, &ours, &wanted) > 0);
-    assert_int_equal(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RENEW, &ours, &wanted), -EINVAL);
+    assert_true(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_BUMP, &ours, &wanted, NULL) > 0);
+    assert_int_equal(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RENEW, &ours, &wanted, NULL),
+                     -EINVAL);
     wanted.version.epoch = 4; /* never back */
-    assert_int_equal(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_BUMP, &ours, &wanted), -EINVAL);
+    assert_int_equal(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_BUMP, &ours, &wanted, NULL),
+                     -EINVAL);
     wanted.version = (struct lease_version){.epoch = 5, .counter = 11};
     wanted.state = LEASE_ROW_FREE;
-    assert_true(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RELEASE, &ours, &wanted) > 0);
+    assert_true(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RELEASE, &ours, &wanted, NULL) > 0);
     wanted.version.counter = 12; /* +1 at every write */
-    assert_int_equal(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RELEASE, &ours, &wanted), -EINVAL);
+    assert_int_equal(statement_write(sql, sizeof(sql), "cmon", LEASE_WRITE_RELEASE, &ours, &wanted, NULL),
+                     -EINVAL);
 }
 
 static void test_endpoints(void **state)

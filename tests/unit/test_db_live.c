@@ -95,10 +95,11 @@ static int setup(void **state)
     strcpy(folder, "/tmp/galera-lease-live-XXXXXX");
     if (!mkdtemp(folder))
         return -1;
-    snprintf(command, sizeof(command),
-             "chown %s %s; exec mariadb-install-db --no-defaults --user=%s --datadir=%s/data "
-             "--auth-root-authentication-method=normal --skip-test-db > %s/install.log 2>&1",
-             user, folder, user, folder, folder);
+    snprintf(
+        command, sizeof(command),
+        "chown %s %s; exec mariadb-install-db --no-defaults --skip-name-resolve --user=%s --datadir=%s/data "
+        "--auth-root-authentication-method=normal --skip-test-db > %s/install.log 2>&1",
+        user, folder, user, folder, folder);
     if (waitpid(spawn(command), &status, 0) < 0 || status != 0) {
         print_error("mariadb-install-db failed: is mariadb-server installed?\n");
         return -1;
@@ -288,7 +289,7 @@ static void write_expect(struct client *client, struct seen *seen, enum lease_wr
                          const struct lease_version *expected, const struct lease_row *wanted,
                          enum lease_answer answer)
 {
-    assert_int_equal(client_write(client, 5, kind, expected, wanted), 0);
+    assert_int_equal(client_write(client, 5, kind, expected, wanted, NULL), 0);
     wait_answer(client, seen);
     if (seen->last.answer != answer)
         print_error("%u %s\n", seen->last.error, seen->text);
@@ -334,7 +335,10 @@ static void test_compare_and_set(void **state)
     struct sync_error error;
     struct sync *op = open_as("op", "o", true, &error);
     uint64_t request = 0;
-    assert_int_equal(sync_step_down(op, "cmon", "it's time", &request, &error), SYNC_OK);
+    assert_int_equal(
+        sync_request(op, &(struct sync_ask){.action = ROWS_STEP_DOWN, .lease = "cmon", .why = "it's time"},
+                     &request, &error),
+        SYNC_OK);
     assert_int_equal(client_requests(client), 0);
     wait_answer(client, &seen);
     assert_true(seen.last.request_count == 1 && seen.request.id == request && seen.request.epoch == 43);
@@ -473,7 +477,7 @@ static void test_client_cancel(void **state)
     assert_int_equal(client_read(client, 1, false, false), 0);
     wait_answer(client, &seen);
     kill(server, SIGSTOP);
-    assert_int_equal(client_write(client, 2, LEASE_WRITE_ACQUIRE, &from, &wanted), 0);
+    assert_int_equal(client_write(client, 2, LEASE_WRITE_ACQUIRE, &from, &wanted, NULL), 0);
     client_cancel(client, 2);
     kill(server, SIGCONT);
     assert_int_equal(client_read(client, 3, false, false), 0);

@@ -1,0 +1,106 @@
+/*
+ * What operators ask for through the request table: read while leading, claimed before acting, so that none
+ * acts twice, and answered with an outcome once the core has done it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/node.h"
+#include "util/log.h"
+
+static bool leads(const struct node *n)
+{
+    return n->lease.role == LEASE_LEADER && !n->lease.handover;
+}
+
+void requests_poll(void *userdata)
+{
+    struct node *n = userdata;
+
+    if (n->lease.role == LEASE_LEADER && n->request == 0)
+        client_requests(n->client);
+    loop_timer(n->loop, NODE_TIMER_REQUESTS, n->config->timing.poll_ns, requests_poll, n);
+}
+
+void requests_read(struct node *n, const struct client_answer *a)
+{
+    if (n->request != 0 || a->request_count == 0 || !leads(n))
+        return;
+    const struct rows_request *q = &a->requests[0];
+
+    if (client_claim(n->client, q->id) < 0)
+        return;
+    n->request = q->id;
+    n->asked = *q;
+    log_info("request", "lease=%s id=%llu action=%s who=%s why=\"%s\" for_epoch=%llu", n->config->name,
+             (unsigned long long)q->id, rows_action_name(q->action), q->who, q->why,
+             (unsigned long long)q->epoch);
+}
+
+static void finish(struct node *n, const char *outcome)
+{
+    client_finish(n->client, n->request, outcome);
+    n->request = 0;
+}
+
+static void act(struct node *n)
+{
+    const struct rows_request *q = &n->asked;
+    struct lease_event e = {.type = LEASE_EVENT_REQUEST, .request = {.id = q->id}};
+
+    switch (q->action) {
+    case ROWS_STEP_DOWN: e.request.reason = LEASE_REASON_STEP_DOWN; break;
+    case ROWS_SWITCHOVER: e.request.reason = LEASE_REASON_SWITCHOVER; break;
+    case ROWS_HOLD:
+        e.request.kind = LEASE_REQUEST_HOLD;
+        e.request.hold_ns = q->hold_ms * LEASE_NS_PER_MS;
+        n->hold_request = q->id;
+        snprintf(n->hold_reason, sizeof n->hold_reason, "%s: %s", q->who, q->why);
+        break;
+    case ROWS_UNHOLD:
+        if (lease_hold_left_ns(&n->lease) == 0) {
+            finish(n, "refused: there is no hold to end");
+            return;
+        }
+        e.request.kind = LEASE_REQUEST_UNHOLD;
+        break;
+    }
+    memcpy(e.request.target, q->target, sizeof e.request.target);
+    node_feed(n, &e);
+}
+
+void requests_claimed(struct node *n, const struct client_answer *a)
+{
+    if (a->request != n->request)
+        return;
+    if (a->answer != LEASE_ANSWER_ROW)
+        n->request = 0; /* somebody was quicker, or nobody knows: it is read again */
+    else if (!leads(n))
+        finish(n, "refused: this member does not lead any more");
+    else if (n->asked.epoch != 0 && n->asked.epoch != n->lease.own.epoch)
+        finish(n, "refused: it was meant for another epoch");
+    else
+        act(n);
+}
+
+/* What the core reports may be what was asked for. */
+void requests_noted(struct node *n, const struct lease_command *c)
+{
+    bool hold = n->asked.action == ROWS_HOLD || n->asked.action == ROWS_UNHOLD;
+    bool follows = c->note.note == LEASE_NOTE_ROLE && c->note.role == LEASE_FOLLOWER;
+    char outcome[ROWS_TEXT_MAX + 1];
+
+    if (n->request == 0)
+        return;
+    if (follows && hold) {
+        finish(n, "failed: the lease was given up before the database confirmed it");
+    } else if (follows) {
+        finish(n, "done: the controller is stopped and the lease is given back");
+    } else if (c->note.note == LEASE_NOTE_HOLD && n->asked.action == ROWS_HOLD) {
+        snprintf(outcome, sizeof outcome, "done: the lease lasts for %llu s at least",
+                 (unsigned long long)(lease_hold_left_ns(&n->lease) / LEASE_NS_PER_S));
+        finish(n, outcome);
+    } else if (c->note.note == LEASE_NOTE_UNHOLD && n->asked.action == ROWS_UNHOLD) {
+        finish(n, "done: the hold is over, the lease is as long as configured");
+    }
+}

@@ -1,0 +1,59 @@
+"""Holds (R12): a longer lease instead of a pause. And names (R10): of two live sidecars with one name the newcomer ends."""
+import time
+
+from sidecars import Sidecar, wait_for
+
+TTL = 6.0
+
+
+def row(group):
+    return group.lab.nodes[0].query("SELECT state, holder, ttl_ms, hold_until IS NOT NULL, hold_reason"
+                                    " FROM galera_lease.lease WHERE name = %s", (group.lease,))[0]
+
+
+def test_hold_survives_a_cluster_that_is_away(three):
+    """Three times the ttl without any database: the controller is not even restarted."""
+    leader = three.leader()
+    done = leader.cli("hold", "--for", "60s", "--reason", "upgrade of the database")
+    assert done.returncode == 0, done.stderr
+    assert "done: the lease lasts for" in done.stdout
+    state, holder, ttl_ms, until, reason = row(three)
+    assert (state, holder, until) == ("held", leader.name, 1)
+    assert 55000 < ttl_ms <= 60000 and reason.endswith(": upgrade of the database")
+    assert leader.status()["hold_left_ms"] > 50000
+    for node in three.lab.nodes:
+        node.kill()
+    time.sleep(2.5 * TTL)
+    assert three.leader() is leader
+    three.lab.start_whole()
+    wait_for("a renewal", lambda: row(three)[2] < 60000 - 2500 * TTL, 15)
+    assert leader.cli("unhold").returncode == 0
+    state, holder, ttl_ms, until, reason = row(three)
+    assert (state, holder, ttl_ms, until, reason) == ("held", leader.name, TTL * 1000, 0, "")
+    assert len(three.observer.spans()) == 1
+    refused = leader.cli("unhold")
+    assert refused.returncode == 1 and "there is no hold to end" in refused.stdout
+
+
+def test_hold_outlives_a_restart_of_the_sidecar(three):
+    leader = three.leader()
+    assert leader.cli("hold", "--for", "60s", "--reason", "new sidecar").returncode == 0
+    leader.kill()
+    time.sleep(1)
+    leader.start()
+    wait_for("the resume", lambda: leader.role() == "leader", TTL)
+    assert leader.status()["hold_left_ms"] > 40000
+    assert row(three)[4].endswith(": new sidecar")
+
+
+def test_newcomer_with_a_live_name_ends(three):
+    follower = next(m for m in three.members if m is not three.leader())
+    elsewhere = next(n for n in three.lab.nodes if n is not follower.node)
+    twin = Sidecar(three, elsewhere, name=follower.name, folder="twin").start()
+    three.members.append(twin)
+    assert twin.process.wait(15) == 6
+    text = twin.log_text()
+    assert f'this_host="{elsewhere.address}"' in text and f'other_host="{follower.node.address}"' in text
+    time.sleep(1)
+    assert follower.role() == "follower"
+    assert len(three.observer.spans()) == 1
