@@ -39,7 +39,7 @@ class Node:
                 f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log",
                 f"--bind-address={self.address}", "--port=3306", "--binlog-format=ROW", "--default-storage-engine=InnoDB",
                 "--innodb-autoinc-lock-mode=2", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M",
-                "--innodb-flush-log-at-trx-commit=1", "--skip-name-resolve", "--performance-schema=off",
+                "--innodb-flush-log-at-trx-commit=1", "--force", "--performance-schema=off",
                 "--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--wsrep-sst-method=rsync",
                 f"--wsrep-node-name={self.name}", f"--wsrep-node-address={self.address}",
                 f"--wsrep-sst-receive-address={self.address}:4444", f"--wsrep-provider-options={options}",
@@ -111,7 +111,7 @@ class Lab:
         sh("ip", "link", "add", self.bridge, "type", "bridge")
         sh("ip", "link", "set", self.bridge, "up")
         template = self.dir / "template"
-        sh("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={template}", "--skip-test-db", "--skip-name-resolve",
+        sh("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={template}", "--skip-test-db", "--force",
            "--auth-root-authentication-method=socket")
         for node in self.nodes:
             self._plug(node)

@@ -97,7 +97,7 @@ static int setup(void **state)
         return -1;
     snprintf(
         command, sizeof(command),
-        "chown %s %s; exec mariadb-install-db --no-defaults --skip-name-resolve --user=%s --datadir=%s/data "
+        "chown %s %s; exec mariadb-install-db --no-defaults --force --user=%s --datadir=%s/data "
         "--auth-root-authentication-method=normal --skip-test-db > %s/install.log 2>&1",
         user, folder, user, folder, folder);
     if (waitpid(spawn(command), &status, 0) < 0 || status != 0) {
