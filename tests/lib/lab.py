@@ -39,7 +39,7 @@ class Node:
                 f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log",
                 f"--bind-address={self.address}", "--port=3306", "--binlog-format=ROW", "--default-storage-engine=InnoDB",
                 "--innodb-autoinc-lock-mode=2", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M",
-                "--innodb-flush-log-at-trx-commit=1", "--force", "--performance-schema=off",
+                "--innodb-flush-log-at-trx-commit=1", "--skip-name-resolve", "--performance-schema=off",
                 "--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--wsrep-sst-method=rsync",
                 f"--wsrep-node-name={self.name}", f"--wsrep-node-address={self.address}",
                 f"--wsrep-sst-receive-address={self.address}:4444", f"--wsrep-provider-options={options}",
