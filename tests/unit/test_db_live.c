@@ -95,11 +95,10 @@ static int setup(void **state)
     strcpy(folder, "/tmp/galera-lease-live-XXXXXX");
     if (!mkdtemp(folder))
         return -1;
-    snprintf(
-        command, sizeof(command),
-        "chown %s %s; exec mariadb-install-db --no-defaults --force --user=%s --datadir=%s/data "
-        "--auth-root-authentication-method=normal --skip-test-db > %s/install.log 2>&1",
-        user, folder, user, folder, folder);
+    snprintf(command, sizeof(command),
+             "chown %s %s; exec mariadb-install-db --no-defaults --force --user=%s --datadir=%s/data "
+             "--auth-root-authentication-method=normal --skip-test-db > %s/install.log 2>&1",
+             user, folder, user, folder, folder);
     if (waitpid(spawn(command), &status, 0) < 0 || status != 0) {
         print_error("mariadb-install-db failed: is mariadb-server installed?\n");
         return -1;
