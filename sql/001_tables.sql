@@ -44,6 +44,16 @@ CREATE TABLE IF NOT EXISTS galera_lease.guard (
         ON DELETE RESTRICT ON UPDATE RESTRICT
 ) ENGINE = InnoDB;
 
+-- Which accounts may write to protected tables. The epoch of an account is the last one that its member won: the trigger
+-- on lease sets it, so the account of a stale leader keeps the epoch that is over. Never the current epoch of the lease.
+CREATE TABLE IF NOT EXISTS galera_lease.writer (
+    lease   VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    account VARCHAR(128) NOT NULL COMMENT 'user name, without the host: one for each member',
+    member  VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'empty: it writes without a guard',
+    epoch   BIGINT UNSIGNED NOT NULL COMMENT '0: its member has not led since it was named',
+    PRIMARY KEY (lease, account)
+) ENGINE = InnoDB;
+
 CREATE TABLE IF NOT EXISTS galera_lease.member (
     lease       VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     name        VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
