@@ -116,31 +116,52 @@ END$$
 
 DELIMITER ;
 
+-- Views, for people; all times are UTC. What is seen as "not seen" goes by the wall clock of the node that answers.
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.controllers AS
-SELECT m.lease AS lease,
-       CASE WHEN l.state = 'held' AND l.holder = m.name THEN 'leader'
-            WHEN l.state = 'handover' AND l.holder = m.name THEN 'handover'
-            ELSE 'follower' END AS standing,
-       m.version AS version, m.name AS name, m.address AS address, m.port AS port, m.epoch_seen AS epoch,
-       CAST(TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3)) / 1000000 AS DECIMAL(12,1)) AS seen_s,
-       m.priority AS priority, m.role AS role, m.why_not AS comment
-FROM galera_lease.member m LEFT JOIN galera_lease.lease l ON l.name = m.lease;
+SELECT s.lease AS lease, s.name AS name, s.standing AS standing, s.version AS version, s.address AS address, s.port AS port,
+       s.epoch AS epoch, s.seen_s AS seen_s, s.priority AS priority,
+       CASE WHEN s.standing = 'leader' THEN 'Acting as leader.'
+            WHEN s.standing = 'not seen' THEN CONCAT('Not seen since ', s.seen_at, '.', IF(s.holds, ' It holds the lease.', ''))
+            WHEN s.why_not = 'Another member holds the lease.' THEN 'Accepting heartbeats.'
+            ELSE s.why_not END AS comment
+FROM (SELECT m.*, l.state <> 'free' AND l.holder = m.name AS holds,
+             IF(l.state <> 'free' AND l.holder = m.name, l.epoch, m.epoch_seen) AS epoch,
+             CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3))) / 1000000 AS DECIMAL(12,1)) AS seen_s,
+             CASE WHEN TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3)) > (l.ttl_ms * 2 / 5 + 1000) * 1000 THEN 'not seen'
+                  WHEN m.role = 'leader' AND NOT (l.state <> 'free' AND l.holder = m.name) THEN 'unclear'
+                  ELSE m.role END AS standing
+      FROM galera_lease.member m JOIN galera_lease.lease l ON l.name = m.lease) s
+ORDER BY s.lease, s.name;
 
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.leader AS
-SELECT l.name AS lease, IF(l.state = 'free', NULL, l.holder) AS leader, l.epoch AS epoch, l.state AS state,
-       m.address AS address, m.port AS port, l.ttl_ms AS ttl_ms, l.acquired_at AS acquired_at,
-       l.renewed_at AS renewed_at
-FROM galera_lease.lease l
-LEFT JOIN galera_lease.member m ON m.lease = l.name AND m.name = l.holder AND l.state <> 'free';
-
-CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.history AS
-SELECT lease, at, epoch, member, what, reason, id FROM galera_lease.event;
+SELECT l.name AS lease, IF(l.state = 'free', NULL, l.holder) AS leader, l.state AS state, l.epoch AS epoch,
+       m.address AS address, m.port AS port, l.acquired_at AS since, l.renewed_at AS renewed_at, l.ttl_ms AS ttl_ms,
+       l.hold_until AS hold_until, l.hold_reason AS hold_reason
+FROM galera_lease.lease l LEFT JOIN galera_lease.member m ON m.lease = l.name AND m.name = l.holder AND l.state <> 'free'
+ORDER BY l.name;
 
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.requests AS
-SELECT id, lease, asked_at AS at, action, target, hold_ms DIV 1000 AS hold_s, who, why AS reason,
+SELECT id, asked_at AS at, lease, action, target, hold_ms DIV 1000 AS hold_s, who, why AS reason,
        CASE WHEN outcome LIKE 'done%' THEN 'done'
             WHEN outcome <> '' THEN 'refused'
             WHEN claimed_by <> '' THEN 'claimed'
             ELSE 'open' END AS standing,
        claimed_by AS member, outcome, finished_at
-FROM galera_lease.request;
+FROM galera_lease.request
+ORDER BY id;
+
+-- What happened, and what people asked for, in the order of time.
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.history AS
+SELECT at, lease, epoch, member, what, reason, '' AS who FROM galera_lease.event
+UNION ALL
+SELECT asked_at, lease, epoch, target, CONCAT('asked: ', action, IF(hold_ms > 0, CONCAT(' ', hold_ms DIV 1000, ' s'), '')), why, who
+FROM galera_lease.request
+UNION ALL
+SELECT finished_at, lease, epoch, claimed_by, CONCAT('answered: ', action), outcome, who
+FROM galera_lease.request WHERE finished_at IS NOT NULL
+ORDER BY at;
+
+-- The lease row as the sidecar reads it, so that it needs no right on the epoch table.
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.lease_and_epoch AS
+SELECT l.*, (SELECT COALESCE(MAX(e.epoch), 0) FROM galera_lease.epoch e WHERE e.name = l.name) AS epoch_table
+FROM galera_lease.lease l;

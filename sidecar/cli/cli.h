@@ -13,7 +13,7 @@
 
 struct cli_options {
     char config_path[CONFIG_PATH_MAX]; /* empty: neither --config nor --lease */
-    const char *reason, *to, *socket, *user, *password_file;
+    const char *reason, *to, *socket, *user, *password_file, *account_host;
     uint64_t timeout_ns;
     uint64_t hold_ns; /* 0: not given */
     bool json, print_sql, check_config, wait, long_list;

@@ -5,6 +5,8 @@
 #include "cli/cli.h"
 #include "db/schema.h"
 
+#define ERROR_NO_ADMIN_OPTION 1698 /* ER_ACCESS_DENIED_NO_PASSWORD_ERROR: of a GRANT of a role */
+
 static int admin_open(const struct cli_options *o, struct config *c, struct sync **ret)
 {
     static struct access_endpoint endpoint;
@@ -39,21 +41,56 @@ static int admin_open(const struct cli_options *o, struct config *c, struct sync
     return r == 0 ? CLI_OK : session_failed("cannot reach the database", r, &error);
 }
 
-static int failed(int r, bool late, const char *step, const struct sync_error *error)
+/* As narrow as the endpoints allow: sockets are localhost; over TCP nobody but the caller knows from where.
+ */
+static void account_hosts(const struct cli_options *o, const struct config *c, struct schema_plan *plan)
+{
+    size_t sockets = 0;
+
+    for (size_t i = 0; i < c->endpoint_count; i++)
+        sockets += strncmp(c->endpoints[i], "unix:", 5) == 0;
+    plan->sidecar.host = o->account_host ? o->account_host : sockets == c->endpoint_count ? "localhost" : "%";
+    /* Without a password the account is that of an OS user, which only a socket can prove. */
+    if (!plan->sidecar.password)
+        plan->sidecar.host = "localhost";
+    if (sockets > 0 && strcmp(plan->sidecar.host, "%") != 0 && strcmp(plan->sidecar.host, "localhost") != 0) {
+        plan->sidecar_local = plan->sidecar;
+        plan->sidecar_local.host = "localhost";
+    }
+}
+
+static void say_done(const struct schema_plan *plan)
+{
+    printf("lease %s is ready; account %s@%s%s", plan->lease, plan->sidecar.user, plan->sidecar.host,
+           plan->sidecar_local.user ? " and the same @localhost" : "");
+    if (strcmp(plan->sidecar.host, "%") == 0)
+        printf(" may log in from everywhere: --account-host narrows that");
+    printf("\n");
+}
+
+static int failed(const struct cli_options *o, int r, bool late, const char *step,
+                  const struct sync_error *error)
 {
     switch (r) {
     case SCHEMA_UNKNOWN:
         fprintf(stderr, "galera-lease: the database has a schema of a newer version: nothing was changed\n");
         return CLI_FAILED;
     case SCHEMA_BAD_PLAN:
-        fprintf(stderr,
-                "galera-lease: lease name, user or password hold what may not stand in SQL: nothing was "
-                "changed\n");
+        fprintf(
+            stderr,
+            "galera-lease: lease name, user, host or password hold what may not stand in SQL: nothing was "
+            "changed\n");
         return CLI_USAGE;
     default: break;
     }
     fprintf(stderr, "galera-lease: init stopped at %s: %s%s\n", step, r < 0 ? strerror(-r) : error->text,
             "; what is done stays, and init may be repeated");
+    if (r == SCHEMA_FAILED && error->error == ERROR_NO_ADMIN_OPTION)
+        fprintf(
+            stderr,
+            "galera-lease: only who ran init first can give its roles to others, or let you do it: as that "
+            "account run\n  GRANT galera_lease_sidecar TO '%s'@'HOST' WITH ADMIN OPTION\n",
+            o->user ? o->user : "root");
     return late ? CLI_TIMEOUT : error->non_primary ? CLI_UNREACHABLE : CLI_FAILED;
 }
 
@@ -70,7 +107,7 @@ int verb_init(const struct cli_options *o)
         return r;
     struct schema_plan plan = {.lease = config.name,
                                .ttl_ms = (uint32_t)(config.timing.ttl_ns / LEASE_NS_PER_MS),
-                               .sidecar = {.user = config.user, .host = "%"}};
+                               .sidecar = {.user = config.user}};
 
     if (config.password_file[0]) {
         r = access_password_read(config.password_file, password);
@@ -80,11 +117,12 @@ int verb_init(const struct cli_options *o)
             return CLI_USAGE;
         }
         plan.sidecar.password = password;
-    } else {
-        plan.sidecar.host = "localhost";
     }
-    if (o->print_sql)
-        return schema_print(&plan, true, stdout) == 0 ? CLI_OK : CLI_FAILED;
+    account_hosts(o, &config, &plan);
+    if (o->print_sql) {
+        r = schema_print(&plan, true, stdout);
+        return r == 0 ? CLI_OK : failed(o, r, false, "printing", &error);
+    }
     r = admin_open(o, &config, &sync);
     if (r != CLI_OK)
         return r;
@@ -94,7 +132,7 @@ int verb_init(const struct cli_options *o)
 
     sync_close(sync);
     if (r != SCHEMA_OK)
-        return failed(r, late, step, &error);
-    printf("lease %s is ready; account %s\n", config.name, config.user);
+        return failed(o, r, late, step, &error);
+    say_done(&plan);
     return CLI_OK;
 }

@@ -8,7 +8,7 @@
 
 static const struct cli_verb verbs[] = {
     {"run", "clC", 0, verb_run, "run the sidecar until SIGTERM"},
-    {"init", "cltSupP", 60, verb_init, "create schema, lease row and account; safe to repeat"},
+    {"init", "cltSupPA", 60, verb_init, "create schema, lease row and account; safe to repeat"},
     {"list", "cltjL", 10, verb_list, "the members of the lease, and who leads"},
     {"status", "cltj", 10, verb_status, "this host's sidecar: role, time left, why it does not lead"},
     {"step-down", "cltrwn", 30, verb_step_down, "ask the leader to stop its controller and let another lead"},
@@ -33,6 +33,8 @@ static const struct cli_option {
     {'S', "socket", "PATH", "unix socket of the database; else the first endpoint"},
     {'u', "user", "NAME", "database account that may create schemas and accounts; root if not given"},
     {'p', "password-file", "FILE", "its password; nobody else may read the file (chmod 600)"},
+    {'A', "account-host", "HOST",
+     "from where the sidecars log in over TCP, like 10.0.0.%; everywhere if not given"},
     {'j', "json", NULL, "for programs"},
     {'L', "long", NULL, "with the time since each member was seen"},
     {'P', "print-sql", NULL, "print what would be done, for somebody else to run"},
@@ -125,6 +127,7 @@ static int take(const struct cli_verb *v, struct cli_options *o, int letter, con
     case 'S': o->socket = text; break;
     case 'u': o->user = text; break;
     case 'p': o->password_file = text; break;
+    case 'A': o->account_host = text; break;
     case 'j': o->json = true; break;
     case 'L': o->long_list = true; break;
     case 'P': o->print_sql = true; break;

@@ -111,7 +111,8 @@ static bool account_ok(const struct schema_account *account)
 static bool plan_ok(const struct schema_plan *plan)
 {
     return (!plan->lease || (rows_name_ok(plan->lease) && plan->ttl_ms >= 1000 && plan->ttl_ms <= 3600000)) &&
-           account_ok(&plan->sidecar) && account_ok(&plan->operator_) && account_ok(&plan->reader);
+           account_ok(&plan->sidecar) && account_ok(&plan->sidecar_local) && account_ok(&plan->operator_) &&
+           account_ok(&plan->reader);
 }
 
 static int lease_row(struct sink *sink, const struct schema_plan *plan)
@@ -176,6 +177,8 @@ static int run_accounts(struct sink *sink, const struct schema_plan *plan)
     int r = lease_row(sink, plan);
     if (r == 0)
         r = account(sink, &plan->sidecar, "galera_lease_sidecar");
+    if (r == 0)
+        r = account(sink, &plan->sidecar_local, "galera_lease_sidecar");
     if (r == 0)
         r = account(sink, &plan->operator_, "galera_lease_operator");
     if (r == 0)

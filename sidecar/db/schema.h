@@ -22,7 +22,9 @@ struct schema_account {
 struct schema_plan {
     const char *lease; /* NULL: no lease row */
     uint32_t ttl_ms;
-    struct schema_account sidecar, operator_, reader;
+    struct schema_account sidecar,
+        sidecar_local; /* the second: for unix sockets, where the first is narrow */
+    struct schema_account operator_, reader;
 };
 
 enum schema_result {

@@ -64,11 +64,11 @@ int statement_read(char *buffer, size_t size, const char *lease)
     if (!rows_name_ok(lease))
         return -EINVAL;
     statement_init(&s, buffer, size);
-    statement_add(&s,
-                  "SELECT l.epoch, l.counter, HEX(l.nonce), l.ttl_ms, l.state, l.holder, l.target, "
-                  "(SELECT COALESCE(MAX(e.epoch), 0) FROM galera_lease.epoch e WHERE e.name = l.name) "
-                  "FROM galera_lease.lease l WHERE l.name = '%s'",
-                  lease);
+    statement_add(
+        &s,
+        "SELECT l.epoch, l.counter, HEX(l.nonce), l.ttl_ms, l.state, l.holder, l.target, l.epoch_table "
+        "FROM galera_lease.lease_and_epoch l WHERE l.name = '%s'",
+        lease);
     return statement_end(&s);
 }
 
