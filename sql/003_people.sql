@@ -121,13 +121,15 @@ CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VI
 SELECT s.lease AS lease, s.name AS name, s.standing AS standing, s.version AS version, s.address AS address, s.port AS port,
        s.epoch AS epoch, s.seen_s AS seen_s, s.priority AS priority,
        CASE WHEN s.standing = 'leader' THEN 'Acting as leader.'
+            WHEN s.standing = 'ended' THEN CONCAT('Ended at ', s.seen_at, '.')
             WHEN s.standing = 'not seen' THEN CONCAT('Not seen since ', s.seen_at, '.', IF(s.holds, ' It holds the lease.', ''))
             WHEN s.why_not = 'Another member holds the lease.' THEN 'Accepting heartbeats.'
             ELSE s.why_not END AS comment
 FROM (SELECT m.*, l.state <> 'free' AND l.holder = m.name AS holds,
              IF(l.state <> 'free' AND l.holder = m.name, l.epoch, m.epoch_seen) AS epoch,
              CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3))) / 1000000 AS DECIMAL(12,1)) AS seen_s,
-             CASE WHEN TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3)) > (l.ttl_ms * 2 / 5 + 1000) * 1000 THEN 'not seen'
+             CASE WHEN m.role = 'ended' THEN 'ended'
+                  WHEN TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3)) > (l.ttl_ms * 2 / 5 + 1000) * 1000 THEN 'not seen'
                   WHEN m.role = 'leader' AND NOT (l.state <> 'free' AND l.holder = m.name) THEN 'unclear'
                   ELSE m.role END AS standing
       FROM galera_lease.member m JOIN galera_lease.lease l ON l.name = m.lease) s

@@ -199,6 +199,11 @@ def test_views_read_well(held, lab):
     assert rows[1] == ("m2", "follower", 7, "Accepting heartbeats.")
     assert rows[2][:3] == ("m3", "not seen", 7) and rows[2][3].startswith("Not seen since ")
 
+    answer(held.root, f"UPDATE galera_lease.member SET role = 'ended' WHERE name = 'm2' AND lease = '{held.lease}'")
+    ((standing, comment),) = answer(reader, "SELECT standing, comment FROM galera_lease.controllers WHERE name = 'm2' AND "
+                                            f"lease = '{held.lease}'")
+    assert standing == "ended" and comment.startswith("Ended at ")
+
     assert columns(reader, "leader") == ["lease", "leader", "state", "epoch", "address", "port", "since", "renewed_at", "ttl_ms",
                                          "hold_until", "hold_reason"]
     assert answer(reader, f"SELECT leader, state, epoch, address FROM galera_lease.leader WHERE lease = '{held.lease}'") == (
