@@ -108,7 +108,7 @@ void execute_hook_poll(void *userdata)
     }
     log_outcome(n, outcome);
     if (n->hook_kind == LEASE_HOOK_PROMOTE)
-        atomic_store(&n->page->promote_pid, 0); /* what it left is the controller now */
+        page_promote_over(n->page);
     e.hook.id = n->hook_id;
     e.hook.result = outcome == HOOK_OK        ? LEASE_HOOK_DONE
                     : outcome == HOOK_STOPPED ? LEASE_HOOK_STOPPED
@@ -169,7 +169,7 @@ static void kill_hook_command(struct node *n, uint32_t id)
     unwatch_hook(n);
     hook_deinit(&n->hook); /* kills it and all that it left */
     if (n->hook_kind == LEASE_HOOK_PROMOTE)
-        atomic_store(&n->page->promote_pid, 0);
+        page_promote_over(n->page);
     n->hook_id = 0;
 }
 
@@ -196,13 +196,8 @@ static void extend(struct node *n, const struct lease_command *c)
 
 static void disarm(struct node *n)
 {
-    uint64_t epoch;
-
-    if (page_fencing(n->page) && page_stopped(n->page, &epoch)) {
-        page_clear_fence(n->page);
-    } else if (page_disarm(n->page) == PAGE_FENCING) {
+    if (page_disarm(n->page) == PAGE_FENCING)
         guardian_news(n, LEASE_GUARDIAN_FENCING);
-    }
     keeper_wake(&n->keeper);
 }
 

@@ -125,6 +125,7 @@ static int make_page(struct node *n)
     snprintf(p.fence_hook, sizeof p.fence_hook, "%s", c->fence);
     snprintf(p.check_hook, sizeof p.check_hook, "%s", c->check);
     snprintf(p.launcher, sizeof p.launcher, "%s", n->launcher_path);
+    snprintf(p.cgroup_base, sizeof p.cgroup_base, "%s", n->cgroup_base);
     snprintf(p.promote_cgroup, sizeof p.promote_cgroup, "%s", n->cgroup_controller);
     snprintf(p.guardian_cgroup, sizeof p.guardian_cgroup, "%s", n->cgroup_guardian);
     snprintf(p.run_dir, sizeof p.run_dir, "%s", c->run_dir);
@@ -196,6 +197,9 @@ int app_run(const struct config *c)
     struct lease_config lease_config;
     struct lease_memory memory = {0};
 
+    signal(SIGPIPE, SIG_IGN); /* whoever reads our log may go */
+    signal(SIGCHLD, SIG_DFL); /* who ignores it never learns how a hook ended */
+    log_unblock();
     journal_init(c->name);
     set_level(c->log_level);
     log_info("start", "version=%s lease=%s member=%s ttl_ms=%" PRIu64, GALERA_LEASE_VERSION, c->name,

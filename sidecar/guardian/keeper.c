@@ -42,14 +42,21 @@ int keeper_start(struct keeper *k)
     char *envp[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LANG=C.UTF-8", NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
-    sigset_t none;
+    sigset_t early, every;
     pid_t pid;
 
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attr);
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+    /* An order that arrives before the guardian looks for it must wait, not kill; and none that this process
+     * ignores may be ignored there. */
+    sigemptyset(&early);
+    sigaddset(&early, SIGTERM);
+    sigaddset(&early, SIGINT);
+    sigaddset(&early, SIGHUP);
+    sigfillset(&every);
+    posix_spawnattr_setsigmask(&attr, &early);
+    posix_spawnattr_setsigdefault(&attr, &every);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     for (int i = 0; i < 5; i++) {
         posix_spawn_file_actions_adddup2(&actions, fds[i], CHILD_FD_BASE + i);
         snprintf(text[i], sizeof text[i], "%d", CHILD_FD_BASE + i);

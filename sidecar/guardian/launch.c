@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "guardian/page.h"
@@ -37,12 +38,17 @@ static void join_cgroup(const char *folder)
         die(CHILD_EXIT_SETUP, "cannot join", path);
 }
 
+/*
+ * Straight to the kernel: the C library refuses to touch the two signals that it uses itself, and its
+ * posix_spawn leaves them ignored. All zeroes is the default action on every architecture.
+ */
 static void reset_signals(void)
 {
+    const uint64_t by_default[16] = {0};
     sigset_t none;
 
     for (int s = 1; s < NSIG; s++)
-        signal(s, SIG_DFL);
+        syscall(SYS_rt_sigaction, s, by_default, NULL, NSIG / 8);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -53,7 +59,7 @@ static void ask_page(int fd, uint64_t epoch)
 
     if (page_map(fd, &page) < 0)
         die(CHILD_EXIT_SETUP, "cannot map", "the guardian's page");
-    if (!page_may_start(page, epoch, getpid())) {
+    if (!page_may_start(page, epoch)) {
         fprintf(stderr, "galera-lease-launch: epoch %llu may not start any more: the lease is ending\n",
                 (unsigned long long)epoch);
         exit(CHILD_EXIT_FORBIDDEN);

@@ -3,20 +3,21 @@
  *
  *     galera-lease-guardian PAGE_FD LOCK_FD WAKE_FD NOTIFY_FD PARENT_PIDFD
  *
- * Started by the sidecar only. It fences when its parent dies armed, when deadline-(K+M) passes, when it is
- * ordered to, and on SIGTERM while armed; it repeats fence and check until the check confirms the stop. It
- * holds a copy of the lease's flock until then, so that no new sidecar of this host begins before.
+ * Started by the sidecar only, with SIGTERM, SIGINT and SIGHUP blocked: one that comes early waits until it
+ * is looked for here. It fences when its parent dies armed, when deadline-(K+M) passes, when it is ordered
+ * to, and on SIGTERM while armed; it repeats fence and check until the check confirms the stop. It holds a
+ * copy of the lease's flock until then, so that no new sidecar of this host begins before.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guardian/page.h"
@@ -31,8 +32,7 @@
 struct guardian {
     struct page *page;
     int wake_fd, notify_fd, parent_fd, signal_fd, timer_fd;
-    struct clocks clock;
-    uint32_t anchor_seen;
+    struct page_clock clock;
     bool parent_dead, ordered;
 };
 
@@ -64,7 +64,7 @@ static enum hook_outcome run_hook(struct guardian *g, enum hook_kind kind, const
                                .run_dir = c->run_dir,
                                .state_dir = c->state_dir,
                                .promote_cgroup = c->promote_cgroup,
-                               .epoch = atomic_load(&g->page->armed_epoch)};
+                               .epoch = atomic_load(&g->page->epoch)};
     struct hook_spec spec = {.kind = kind,
                              .path = path,
                              .launcher = c->launcher,
@@ -78,30 +78,59 @@ static enum hook_outcome run_hook(struct guardian *g, enum hook_kind kind, const
 /* R9: what a running promote left must be gone before the fence hook looks. */
 static void kill_promote(struct guardian *g)
 {
-    pid_t pid = (pid_t)atomic_load(&g->page->promote_pid);
+    const struct page_config *c = &g->page->config;
+    uint64_t promote = atomic_load(&g->page->promote);
+    char mark[PAGE_TEXT_MAX + 32];
 
-    if (pid <= 0)
+    if (promote == 0)
         return;
-    if (g->page->config.promote_cgroup[0])
-        cgroup_kill(g->page->config.promote_cgroup);
-    kill_session(pid);
+    if (c->promote_cgroup[0])
+        cgroup_kill(c->promote_cgroup);
+    snprintf(mark, sizeof mark, "GALERA_LEASE_NAME=%s", c->lease);
+    kill_session_of(promote, mark);
 }
 
-static void fence(struct guardian *g, const char *reason)
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * Once fence, once check. The first time both must end within K, because the deadline comes M later. After
+ * that the deadline is past, and a hook that needs longer than its share of K gets all of its own budget.
+ */
+static enum hook_outcome fence_once(struct guardian *g, const char *reason, bool first,
+                                    enum hook_outcome *ret_fenced)
 {
     const struct page_config *c = &g->page->config;
-    uint64_t epoch = atomic_load(&g->page->armed_epoch);
-    uint64_t fence_budget = c->kill_budget_ns > 2 * c->check_budget_ns
-                                ? c->kill_budget_ns - c->check_budget_ns
-                                : c->kill_budget_ns / 2;
+    uint64_t end = hook_now_ns() + c->kill_budget_ns;
+    uint64_t fence_ns = c->kill_budget_ns, check_ns = c->check_budget_ns;
 
-    log_warning("fence", "lease=%s member=%s epoch=%llu reason=%s", c->lease, c->member,
-                (unsigned long long)epoch, reason);
+    kill_promote(g);
+    if (first) {
+        uint64_t now = hook_now_ns(), left = end > now ? end - now : 0;
+
+        fence_ns = left - min_u64(check_ns, left / 2);
+    }
+    *ret_fenced = run_hook(g, HOOK_FENCE, c->fence_hook, fence_ns, reason);
+    if (first) {
+        uint64_t now = hook_now_ns();
+
+        check_ns = min_u64(check_ns, end > now ? end - now : 0);
+    }
+    return run_hook(g, HOOK_CHECK, c->check_hook, check_ns, reason);
+}
+
+static void fence(struct guardian *g, struct page_view *view, const char *reason)
+{
+    const struct page_config *c = &g->page->config;
+    unsigned long long epoch = atomic_load(&g->page->epoch);
+    enum hook_outcome fenced;
+
+    log_warning("fence", "lease=%s member=%s epoch=%llu reason=%s", c->lease, c->member, epoch, reason);
     notify(g);
     for (unsigned attempt = 1;; attempt++) {
-        kill_promote(g);
-        enum hook_outcome fenced = run_hook(g, HOOK_FENCE, c->fence_hook, fence_budget, reason);
-        enum hook_outcome checked = run_hook(g, HOOK_CHECK, c->check_hook, c->check_budget_ns, reason);
+        enum hook_outcome checked = fence_once(g, reason, attempt == 1, &fenced);
 
         if (checked == HOOK_STOPPED)
             break;
@@ -112,12 +141,12 @@ static void fence(struct guardian *g, const char *reason)
                       "lease=%s member=%s epoch=%llu attempt=%u fence_outcome=%d check_outcome=%d "
                       "action=\"the controller "
                       "may still run: stop it by hand\"",
-                      c->lease, c->member, (unsigned long long)epoch, attempt, (int)fenced, (int)checked);
+                      c->lease, c->member, epoch, attempt, (int)fenced, (int)checked);
         nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
     }
-    log_info("stopped", "lease=%s member=%s epoch=%llu", c->lease, c->member, (unsigned long long)epoch);
-    page_set_stopped(g->page);
-    notify(g);
+    log_info("stopped", "lease=%s member=%s epoch=%llu", c->lease, c->member, epoch);
+    if (page_set_stopped(g->page, view))
+        notify(g);
 }
 
 /* Sleeps until something may be due. At most 90 % of the rest: CLOCK_BOOTTIME may be slewed. */
@@ -148,68 +177,50 @@ static void wait_for_news(struct guardian *g, uint64_t remaining_ns)
         g->ordered = true;
 }
 
-static const char *fence_reason(struct guardian *g, uint64_t word, uint64_t remaining)
+static const char *fence_reason(const struct guardian *g, const struct page_view *view)
 {
-    bool armed = word != 0;
-
-    if (!armed)
+    if (view->state != PAGE_STATE_ARMED)
         return NULL;
     if (g->parent_dead)
         return "sidecar-died";
     if (g->ordered)
         return "sigterm";
-    return remaining == 0 ? "deadline" : NULL;
+    return view->remaining_ns == 0 ? "deadline" : NULL;
 }
 
-static int watch(struct guardian *g)
+static void watch(struct guardian *g)
 {
     for (;;) {
-        uint64_t word, remaining, stopped;
+        struct page_view view = page_look(g->page, &g->clock);
+        const char *reason = fence_reason(g, &view);
 
-        page_clock_sync(g->page, &g->clock, &g->anchor_seen);
-        clocks_sample(&g->clock);
-        /* "Stopped" first: only we say it, so with a fencing word read after it the sidecar can't have
-         * cleared the bit in between, and we never begin a fence that nobody ordered. */
-        bool done = page_stopped(g->page, &stopped);
-        bool fencing = page_remaining(g->page, &g->clock, &word, &remaining) == PAGE_FENCING;
-
-        if (fencing && !done) {
-            fence(g, "ordered");
+        if (view.state == PAGE_STATE_FENCING) {
+            fence(g, &view, "ordered");
             continue;
         }
-        if (g->parent_dead && (word == 0 || fencing))
-            return 0; /* nothing runs: the flock may go */
-        const char *reason = fencing ? NULL : fence_reason(g, word, remaining);
-
-        if (reason && page_begin_fence(g->page, word)) {
+        if (reason) {
+            if (!page_begin_fence(g->page, &view))
+                continue; /* the sidecar was quicker: look again */
             g->ordered = false;
-            fence(g, reason);
+            fence(g, &view, reason);
             continue;
         }
-        if (reason)
-            continue; /* the sidecar was quicker: look again */
-        g->ordered = g->ordered && word != 0;
-        wait_for_news(g, remaining);
+        if (g->parent_dead)
+            return; /* nothing runs: the flock may go */
+        g->ordered = g->ordered && view.state == PAGE_STATE_ARMED;
+        wait_for_news(g, view.remaining_ns);
     }
 }
 
-static int fd_argument(char *argv[], int i)
+static int open_signals(sigset_t *mask)
 {
-    return atoi(argv[i]);
-}
-
-/*
- * A log that nobody reads must not stop a fence: a write into a full pipe would block. The flag belongs to
- * the open file, which the sidecar shares, so take one of our own.
- */
-static void unblock_stderr(void)
-{
-    int fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
-    if (fd < 0)
-        return; /* a socket: the journal's */
-    dup2(fd, STDERR_FILENO);
-    close(fd);
+    sigemptyset(mask);
+    sigaddset(mask, SIGTERM);
+    sigaddset(mask, SIGINT);
+    sigaddset(mask, SIGHUP);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 int main(int argc, char *argv[])
@@ -217,29 +228,27 @@ int main(int argc, char *argv[])
     struct guardian g = {0};
     sigset_t mask;
 
-    unblock_stderr();
+    log_unblock();
     if (argc != 6) {
         log_error("usage", "what=\"galera-lease-guardian is started by galera-lease run only\"");
         return 2;
     }
-    if (page_map(fd_argument(argv, 1), &g.page) < 0) {
+    if (page_map(atoi(argv[1]), &g.page) < 0) {
         log_error("page", "what=\"not a page of this version\"");
         return 1;
     }
-    g.wake_fd = fd_argument(argv, 3);
-    g.notify_fd = fd_argument(argv, 4);
-    g.parent_fd = fd_argument(argv, 5);
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGHUP);
-    sigprocmask(SIG_SETMASK, &mask, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    g.signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    g.wake_fd = atoi(argv[3]);
+    g.notify_fd = atoi(argv[4]);
+    g.parent_fd = atoi(argv[5]);
+    g.signal_fd = open_signals(&mask);
     g.timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (g.signal_fd < 0 || g.timer_fd < 0)
         return 1;
-    clocks_init(&g.clock);
-    setsid(); /* a signal to the sidecar's group is not for us */
-    return watch(&g);
+    mlockall(MCL_CURRENT); /* where it may: no waiting for a busy disk before a fence. 0.3 MB, see its test */
+    setsid();              /* a signal to the sidecar's group is not for us */
+    notify(&g);            /* one before us may have died between "stopped" and saying so */
+    watch(&g);
+    if (g.page->config.cgroup_base[0])
+        cgroup_remove(g.page->config.cgroup_base);
+    return 0;
 }

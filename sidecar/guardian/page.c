@@ -6,10 +6,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proc/kill.h"
 #include "util/cleanup.h"
 
-#define MAGIC       UINT32_C(0x676c7031)
-#define FENCING_BIT UINT64_C(1)
+#define MAGIC        UINT32_C(0x676c7032)
+#define ANCHOR_TRIES 8
+
+/* The word: deadline in us (rounded down; 0: none), 8 bits of turn, stopped, fencing. */
+#define FENCING_BIT    UINT64_C(1)
+#define STOPPED_BIT    UINT64_C(2)
+#define TURN_ONE       UINT64_C(4)
+#define TURN_MASK      UINT64_C(0x3fc)
+#define DEADLINE_SHIFT 10
+#define DEADLINE_MASK  (~UINT64_C(0) << DEADLINE_SHIFT)
 
 int page_map(int fd, struct page **ret_page)
 {
@@ -45,7 +54,6 @@ int page_create(const struct page_config *config, struct page **ret_page, int *r
         return -errno;
     page->magic = MAGIC;
     page->config = *config;
-    atomic_store(&page->stopped_epoch, PAGE_EPOCH_NOBODY);
     *ret_page = page;
     *ret_fd = steal_fd(&fd);
     return 0;
@@ -58,27 +66,42 @@ struct page *page_unmap(struct page *page)
     return NULL;
 }
 
-/* One writer (the sidecar); readers try again while the sequence is odd or moved. */
-static void write_anchor(struct page *page, const struct clocks *now)
+static uint64_t deadline_bits(uint64_t deadline_ns)
 {
-    atomic_fetch_add(&page->anchor_seq, 1);
-    atomic_store(&page->anchor_fast_ns, now->fast_ns);
-    atomic_store(&page->anchor_boot_ns, now->boot_ns);
-    atomic_store(&page->anchor_raw_ns, now->raw_ns);
-    atomic_fetch_add(&page->anchor_seq, 1);
+    uint64_t us = deadline_ns / 1000;
+
+    return (us > 0 ? us : 1) << DEADLINE_SHIFT;
 }
 
+static uint64_t next_turn(uint64_t word)
+{
+    return (word + TURN_ONE) & TURN_MASK;
+}
+
+/* One writer, the sidecar. It fills the anchor that is not in force, then puts it in force. */
+static void write_anchor(struct page *page, const struct clocks *now)
+{
+    uint64_t seq = atomic_load(&page->anchor_seq) + 1;
+    struct page_anchor *a = &page->anchors[seq % 2];
+
+    atomic_store(&a->fast_ns, now->fast_ns);
+    atomic_store(&a->boot_ns, now->boot_ns);
+    atomic_store(&a->raw_ns, now->raw_ns);
+    atomic_store(&page->anchor_seq, seq);
+}
+
+/* While fencing this is an order to make sure of the new epoch too: whoever arms awaits "stopped" for it. */
 int page_arm(struct page *page, uint64_t epoch, uint64_t deadline_ns, const struct clocks *now)
 {
-    uint64_t expected = atomic_load(&page->word);
+    uint64_t word = atomic_load(&page->word), next;
 
-    if (expected & FENCING_BIT)
-        return PAGE_FENCING;
-    atomic_store(&page->armed_epoch, epoch);
-    atomic_store(&page->stopped_epoch, PAGE_EPOCH_NOBODY);
-    atomic_store(&page->promote_pid, 0);
     write_anchor(page, now);
-    return atomic_compare_exchange_strong(&page->word, &expected, deadline_ns << 1) ? PAGE_OK : PAGE_FENCING;
+    atomic_store(&page->epoch, epoch);
+    do {
+        next = word & FENCING_BIT ? (word & DEADLINE_MASK) | FENCING_BIT : deadline_bits(deadline_ns);
+        next |= next_turn(word);
+    } while (!atomic_compare_exchange_weak(&page->word, &word, next));
+    return next & FENCING_BIT ? PAGE_FENCING : PAGE_OK;
 }
 
 int page_extend(struct page *page, uint64_t deadline_ns, const struct clocks *now)
@@ -91,19 +114,21 @@ int page_extend(struct page *page, uint64_t deadline_ns, const struct clocks *no
     do {
         if (word & FENCING_BIT)
             return PAGE_FENCING;
-        if (word == 0)
+        if (!(word & DEADLINE_MASK))
             return PAGE_DISARMED;
-    } while (!atomic_compare_exchange_weak(&page->word, &word, deadline_ns << 1));
+    } while (
+        !atomic_compare_exchange_weak(&page->word, &word, (word & TURN_MASK) | deadline_bits(deadline_ns)));
     return PAGE_OK;
 }
 
 void page_order_fence(struct page *page, uint64_t epoch)
 {
-    if (atomic_load(&page->word) == 0) {
-        atomic_store(&page->armed_epoch, epoch);
-        atomic_store(&page->stopped_epoch, PAGE_EPOCH_NOBODY);
-    }
-    atomic_fetch_or(&page->word, FENCING_BIT);
+    uint64_t word = atomic_load(&page->word);
+
+    atomic_store(&page->epoch, epoch);
+    while (!atomic_compare_exchange_weak(&page->word, &word,
+                                         (word & DEADLINE_MASK) | next_turn(word) | FENCING_BIT))
+        ;
 }
 
 int page_disarm(struct page *page)
@@ -111,16 +136,10 @@ int page_disarm(struct page *page)
     uint64_t word = atomic_load(&page->word);
 
     do {
-        if (word & FENCING_BIT)
+        if ((word & FENCING_BIT) && !(word & STOPPED_BIT))
             return PAGE_FENCING;
-    } while (!atomic_compare_exchange_weak(&page->word, &word, 0));
+    } while (!atomic_compare_exchange_weak(&page->word, &word, word & TURN_MASK));
     return PAGE_OK;
-}
-
-void page_clear_fence(struct page *page)
-{
-    atomic_store(&page->word, 0);
-    atomic_store(&page->stopped_epoch, PAGE_EPOCH_NOBODY);
 }
 
 bool page_fencing(const struct page *page)
@@ -130,67 +149,92 @@ bool page_fencing(const struct page *page)
 
 bool page_stopped(const struct page *page, uint64_t *ret_epoch)
 {
-    uint64_t epoch = atomic_load(&page->stopped_epoch);
-
-    if (epoch == PAGE_EPOCH_NOBODY)
+    if (!(atomic_load(&page->word) & STOPPED_BIT))
         return false;
-    *ret_epoch = epoch;
+    *ret_epoch = atomic_load(&page->epoch);
     return true;
 }
 
-void page_clock_sync(const struct page *page, struct clocks *clock, uint32_t *anchor_seen)
+void page_promote_over(struct page *page)
 {
-    uint32_t seq = atomic_load(&page->anchor_seq);
-    struct clocks anchored;
+    atomic_store(&page->promote, 0);
+}
 
-    if (seq == *anchor_seen || (seq & 1))
-        return; /* a sidecar that died half-way leaves the older anchor in force */
-    anchored = (struct clocks){.boot_ns = atomic_load(&page->anchor_boot_ns),
-                               .raw_ns = atomic_load(&page->anchor_raw_ns),
-                               .fast_ns = atomic_load(&page->anchor_fast_ns)};
-    if (atomic_load(&page->anchor_seq) != seq)
+/* Not replaced while it stands in force, so unchanged before and after means whole. */
+static void sync_clock(const struct page *page, struct page_clock *clock)
+{
+    for (unsigned i = 0; i < ANCHOR_TRIES; i++) {
+        uint64_t seq = atomic_load(&page->anchor_seq);
+        const struct page_anchor *a = &page->anchors[seq % 2];
+
+        if (seq == clock->anchor_seq)
+            return;
+        struct clocks read = {.boot_ns = atomic_load(&a->boot_ns),
+                              .raw_ns = atomic_load(&a->raw_ns),
+                              .fast_ns = atomic_load(&a->fast_ns)};
+
+        if (atomic_load(&page->anchor_seq) != seq)
+            continue;
+        *clock = (struct page_clock){.clocks = read, .anchor_seq = seq};
         return;
-    *anchor_seen = seq;
-    *clock = anchored;
+    }
 }
 
-int page_remaining(const struct page *page, const struct clocks *clock, uint64_t *ret_word,
-                   uint64_t *ret_remaining_ns)
+static enum page_state state_of(uint64_t word)
 {
-    uint64_t word = atomic_load(&page->word);
-    uint64_t lead = page->config.kill_budget_ns + page->config.margin_ns;
-    uint64_t deadline = word >> 1;
-
-    *ret_word = word;
-    *ret_remaining_ns = UINT64_MAX;
+    if (word & STOPPED_BIT)
+        return PAGE_STATE_STOPPED;
     if (word & FENCING_BIT)
-        return PAGE_FENCING;
-    if (word != 0)
-        *ret_remaining_ns = deadline > clock->fast_ns + lead ? deadline - clock->fast_ns - lead : 0;
-    return PAGE_OK;
+        return PAGE_STATE_FENCING;
+    return word & DEADLINE_MASK ? PAGE_STATE_ARMED : PAGE_STATE_DISARMED;
 }
 
-bool page_begin_fence(struct page *page, uint64_t seen)
+struct page_view page_look(const struct page *page, struct page_clock *clock)
 {
-    return atomic_compare_exchange_strong(&page->word, &seen, seen | FENCING_BIT);
+    struct page_view view = {.word = atomic_load(&page->word), .remaining_ns = UINT64_MAX};
+    uint64_t lead = page->config.kill_budget_ns + page->config.margin_ns;
+    uint64_t deadline_ns = (view.word >> DEADLINE_SHIFT) * 1000;
+
+    sync_clock(page, clock);
+    clocks_sample(&clock->clocks);
+    view.state = state_of(view.word);
+    if (view.state != PAGE_STATE_ARMED)
+        return view;
+    /* Who can't tell the time has none left. */
+    view.remaining_ns = clock->anchor_seq != 0 && deadline_ns > clock->clocks.fast_ns + lead
+                            ? deadline_ns - clock->clocks.fast_ns - lead
+                            : 0;
+    return view;
 }
 
-void page_set_stopped(struct page *page)
+static bool change(struct page *page, struct page_view *view, uint64_t bit)
 {
-    atomic_store(&page->stopped_epoch, atomic_load(&page->armed_epoch));
+    if (!atomic_compare_exchange_strong(&page->word, &view->word, view->word | bit))
+        return false;
+    view->word |= bit;
+    view->state = state_of(view->word);
+    return true;
 }
 
-bool page_may_start(struct page *page, uint64_t epoch, int64_t pid)
+bool page_begin_fence(struct page *page, struct page_view *view)
 {
-    struct clocks clock = {0};
-    uint32_t seen = 0;
-    uint64_t word, remaining;
+    return change(page, view, FENCING_BIT);
+}
+
+bool page_set_stopped(struct page *page, struct page_view *view)
+{
+    return change(page, view, STOPPED_BIT);
+}
+
+bool page_may_start(struct page *page, uint64_t epoch)
+{
+    struct page_clock clock = {0};
+    uint64_t self = kill_identity(getpid());
 
     /* Register, then look; the guardian sets the bit, then looks for us. At least one sees the other. */
-    atomic_store(&page->promote_pid, pid);
-    clocks_init(&clock);
-    page_clock_sync(page, &clock, &seen);
-    clocks_sample(&clock);
-    return page_remaining(page, &clock, &word, &remaining) == PAGE_OK && word != 0 && remaining > 0 &&
-           seen != 0 && atomic_load(&page->armed_epoch) == epoch;
+    atomic_store(&page->promote, self);
+    struct page_view view = page_look(page, &clock);
+
+    return self != 0 && view.state == PAGE_STATE_ARMED && view.remaining_ns > 0 &&
+           atomic_load(&page->epoch) == epoch;
 }

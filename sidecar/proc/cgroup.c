@@ -1,7 +1,9 @@
 #include "proc/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,4 +119,21 @@ bool cgroup_populated(const char *path)
     if (r < 0)
         return r != -ENOENT; /* what can't be read is not known to be empty */
     return strstr(text, "populated 1") != NULL;
+}
+
+void cgroup_remove(const char *base)
+{
+    char path[CGROUP_PATH_MAX + NAME_MAX + 2];
+    DIR *d = opendir(base);
+
+    if (!d)
+        return;
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_type != DT_DIR || e->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", base, e->d_name);
+        rmdir(path);
+    }
+    closedir(d);
+    rmdir(base);
 }

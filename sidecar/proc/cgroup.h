@@ -21,3 +21,6 @@ int cgroup_kill(const char *path);
 
 /* True while a process is left below @path, and when that can't be told; a folder that is gone is empty. */
 bool cgroup_populated(const char *path);
+
+/* Removes @base and the slots in it, as far as nothing is left in them. */
+void cgroup_remove(const char *base);

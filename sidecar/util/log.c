@@ -1,15 +1,24 @@
 #include "util/log.h"
 
-#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "util/cleanup.h"
 
 #define LINE_MAX_BYTES 2048
 
 static enum log_level threshold = LOG_LEVEL_INFO;
 static log_backend_fn backend;
+static enum { SINK_PLAIN, SINK_SOCKET, SINK_ASK } sink;
+static atomic_uint lost;
 
 void log_set_level(enum log_level level)
 {
@@ -21,23 +30,68 @@ void log_set_backend(log_backend_fn fn)
     backend = fn;
 }
 
-static void to_stderr(enum log_level level, const char *event, const char *message)
+void log_unblock(void)
+{
+    struct stat st;
+
+    if (fstat(STDERR_FILENO, &st) < 0)
+        return;
+    if (S_ISSOCK(st.st_mode)) { /* the journal's stream: it has no path to open it again by */
+        sink = SINK_SOCKET;
+        return;
+    }
+    _cleanup_(closep) int fd =
+        open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+    /* Somebody else's pipe can't be opened again: then ask first. Lines are below PIPE_BUF. */
+    sink = fd >= 0 && dup2(fd, STDERR_FILENO) >= 0 ? SINK_PLAIN : SINK_ASK;
+}
+
+static bool put_line(const char *line, size_t length)
+{
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    ssize_t n;
+
+    if (sink == SINK_SOCKET)
+        n = send(STDERR_FILENO, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else if (sink == SINK_ASK && poll(&room, 1, 0) <= 0)
+        n = -1;
+    else
+        n = write(STDERR_FILENO, line, length);
+    return n == (ssize_t)length;
+}
+
+static size_t format_line(char *line, size_t size, enum log_level level, const char *event,
+                          const char *message)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
-    char line[LINE_MAX_BYTES + 128];
     struct timespec now;
     struct tm tm;
 
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
-    int n = snprintf(line, sizeof line, "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ level=%s event=%s %s\n",
+    int n = snprintf(line, size, "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ level=%s event=%s %s\n",
                      tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
                      now.tv_nsec / 1000000, names[level], event, message);
-    size_t length = n < (int)sizeof line ? (size_t)n : sizeof line - 1;
 
-    /* A log that can't be written must not stop the lease. */
-    if (write(STDERR_FILENO, line, length) < 0)
-        errno = 0;
+    return n < (int)size ? (size_t)n : size - 1;
+}
+
+/* A log that can't be written must not stop the lease. */
+static void to_stderr(enum log_level level, const char *event, const char *message)
+{
+    char line[LINE_MAX_BYTES + 128], count[32];
+    unsigned missing = atomic_exchange(&lost, 0);
+
+    if (missing > 0) {
+        snprintf(count, sizeof count, "lines=%u", missing);
+        if (!put_line(line, format_line(line, sizeof line, LOG_LEVEL_WARNING, "log-lost", count))) {
+            atomic_fetch_add(&lost, missing + 1);
+            return;
+        }
+    }
+    if (!put_line(line, format_line(line, sizeof line, level, event, message)))
+        atomic_fetch_add(&lost, 1);
 }
 
 void log_emit(enum log_level level, const char *event, const char *format, ...)

@@ -16,6 +16,14 @@ typedef void (*log_backend_fn)(enum log_level level, const char *event, const ch
 
 void log_set_level(enum log_level level);
 void log_set_backend(log_backend_fn backend); /* NULL: stderr */
+
+/*
+ * From now on a log that nobody reads can't block: a pipe, a terminal or a socket that is full loses the
+ * line, and how many were lost is said in the next one that can be written. Takes an open file of its own
+ * where it can, because O_NONBLOCK belongs to the open file, which others may share.
+ */
+void log_unblock(void);
+
 void log_emit(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
