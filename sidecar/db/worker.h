@@ -13,10 +13,10 @@
  * that there is worker_abandon(), after which the thread frees everything itself when it comes back.
  *
  * How it cancels: by shutdown() on a close-on-exec duplicate of the connection's socket, taken when it was
- * connected and guarded by a lock against its own close. Not by mariadb_cancel(), whatever lock there is
- * around mysql_close(): when a call fails, the connector frees its socket object inside that very call
- * (end_server, connector 3.3), which no lock of ours covers, and mariadb_cancel() would walk into the freed
- * object.
+ * connected and guarded by a lock against its own close (link.c). Not by mariadb_cancel(), whatever lock
+ * there is around mysql_close(): when a call fails, the connector frees its socket object inside that very
+ * call (end_server, connector 3.3), which no lock of ours covers, and mariadb_cancel() would walk into the
+ * freed object.
  *
  * Descriptors: the connector opens its sockets without close-on-exec (measured, unix and TCP): the worker
  * sets it. Signals: the connector ignores SIGPIPE for the whole process when it is initialised, and sends

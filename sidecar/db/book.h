@@ -1,0 +1,50 @@
+#pragma once
+/*
+ * Bookkeeping: a queue of statements that are not the lease's own (heartbeat, members, requests, history),
+ * one after the other on a connection of their own. Nothing here may delay the lease row. Thread: the loop's.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/client.h"
+#include "db/route.h"
+
+struct book_entry {
+    enum client_kind kind;
+    uint64_t request;
+    unsigned tries;
+    bool silent; /* housekeeping of ours: no callback */
+    char *sql;
+};
+
+struct book {
+    struct route *route;
+    const struct client_config *config;
+    client_callback callback;
+    void *userdata;
+    struct book_entry queue[CLIENT_QUEUE_MAX];
+    size_t head, count;
+    bool sent; /* the head is with its worker */
+    bool wait; /* not before the next tick */
+    uint64_t forget_ns;
+    uint64_t dropped; /* found no room, or timed out */
+    struct lease_member members[LEASE_MEMBERS_MAX];
+    char namesake[ROWS_ADDRESS_MAX + 1];
+    struct rows_request requests[CLIENT_REQUESTS_MAX];
+};
+
+void book_init(struct book *book, struct route *route, client_callback callback, void *userdata);
+void book_deinit(struct book *book);
+
+/* Queues one statement. 0, -EALREADY (one of a kind is there already), -ENOBUFS, -ENOMEM. */
+int book_push(struct book *book, enum client_kind kind, uint64_t request, const char *sql);
+
+/* Sends the head if it can go now. */
+void book_send(struct book *book);
+
+/* Something was answered on the bookkeeping connection. */
+void book_result(struct book *book, struct worker_result *result);
+
+/* Limits, retries, housekeeping. */
+void book_tick(struct book *book);
