@@ -1,0 +1,128 @@
+/* The guardian as an actor of its own: the real page, and the loop of guardian/main.c as events. */
+#include "world.h"
+
+#define RETRY_NS    (200 * MS)
+#define STEP_MIN_NS (500 * US)
+
+static void notify(struct world *w, struct host *h)
+{
+    schedule(w, random_between(w, 5 * US, 300 * US), EV_NEWS, h->index, 0, h->sidecar.gen, 0);
+}
+
+void guardian_start(struct world *w, struct host *h)
+{
+    struct sim_guardian *g = &h->guardian;
+
+    *g = (struct sim_guardian){.alive = true, .gen = g->gen + 1};
+    g->clocks = (struct clocks){.fast_ns = S, .slow_ns = S};
+    schedule(w, random_between(w, MS, 8 * MS), EV_GUARDIAN, h->index, 0, g->gen, 0);
+}
+
+void guardian_kill(struct world *w, struct host *h)
+{
+    struct sim_guardian *g = &h->guardian;
+
+    if (!g->alive)
+        return;
+    trace(w, host_name(h->index), "the guardian is killed");
+    g->alive = false;
+    g->gen++;
+    h->hooks[SLOT_GUARDIAN].active = false; /* what its hook began goes on */
+    h->timers[TIMER_GUARD].set = false;
+    schedule(w, random_between(w, 10 * US, MS), EV_GUARDIAN_GONE, h->index, 0, h->sidecar.gen, 0);
+}
+
+void guardian_wake(struct world *w, struct host *h)
+{
+    if (h->guardian.alive)
+        schedule(w, random_between(w, 5 * US, 500 * US), EV_GUARDIAN, h->index, 0, h->guardian.gen, 0);
+}
+
+static void attempt(struct world *w, struct host *h)
+{
+    h->guardian.phase = GUARD_FENCE;
+    if (atomic_load(&h->page.promote_pid) > 0)
+        promote_kill(w, h);
+    hook_begin(w, h, SLOT_GUARDIAN, HOOK_IS_FENCE, 0, atomic_load(&h->page.armed_epoch));
+}
+
+static void fence(struct world *w, struct host *h, const char *reason)
+{
+    trace(w, host_name(h->index), "the guardian fences: %s", reason);
+    notify(w, h);
+    attempt(w, h);
+}
+
+void guardian_hook_ended(struct world *w, struct host *h, enum lease_hook_result result)
+{
+    struct sim_guardian *g = &h->guardian;
+
+    if (g->phase == GUARD_FENCE) {
+        g->phase = GUARD_CHECK;
+        hook_begin(w, h, SLOT_GUARDIAN, LEASE_HOOK_CHECK, 0, atomic_load(&h->page.armed_epoch));
+    } else if (g->phase == GUARD_CHECK && result == LEASE_HOOK_STOPPED) {
+        trace(w, host_name(h->index), "the guardian has confirmed the stop");
+        page_set_stopped(&h->page);
+        notify(w, h);
+        g->phase = GUARD_WATCH;
+        guardian_run(w, h);
+    } else {
+        g->phase = GUARD_RETRY;
+        timer_arm(w, h, TIMER_GUARD, RETRY_NS);
+    }
+}
+
+static void leave(struct host *h)
+{
+    h->guardian.alive = false; /* nothing runs: the lock may go */
+    h->guardian.gen++;
+    h->timers[TIMER_GUARD].set = false;
+}
+
+static void look(struct world *w, struct host *h)
+{
+    struct sim_guardian *g = &h->guardian;
+    uint64_t word, remaining, stopped;
+
+    for (;;) {
+        page_clock_sync(&h->page, &g->clocks, &g->anchor_seen);
+        clock_sample(h, w->now, &g->clocks);
+        bool done = page_stopped(&h->page, &stopped);
+        bool fencing = page_remaining(&h->page, &g->clocks, &word, &remaining) == PAGE_FENCING;
+
+        if (fencing && !done) {
+            fence(w, h, "ordered");
+            return;
+        }
+        if (g->parent_dead && (word == 0 || fencing)) {
+            leave(h);
+            return;
+        }
+        bool due = !fencing && word != 0 && (g->parent_dead || remaining == 0);
+
+        if (due && page_begin_fence(&h->page, word)) {
+            fence(w, h, g->parent_dead ? "the sidecar died" : "deadline");
+            return;
+        }
+        if (due)
+            continue;
+        uint64_t step = remaining / 10 * 9 > STEP_MIN_NS ? remaining / 10 * 9 : STEP_MIN_NS;
+
+        h->timers[TIMER_GUARD].set = false;
+        if (remaining != UINT64_MAX)
+            timer_arm(w, h, TIMER_GUARD, step);
+        return;
+    }
+}
+
+void guardian_run(struct world *w, struct host *h)
+{
+    struct sim_guardian *g = &h->guardian;
+
+    if (!g->alive)
+        return;
+    if (g->phase == GUARD_RETRY && !h->timers[TIMER_GUARD].set)
+        attempt(w, h);
+    else if (g->phase == GUARD_WATCH)
+        look(w, h);
+}
