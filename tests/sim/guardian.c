@@ -14,7 +14,6 @@ void guardian_start(struct world *w, struct host *h)
     struct sim_guardian *g = &h->guardian;
 
     *g = (struct sim_guardian){.alive = true, .gen = g->gen + 1};
-    g->clocks = (struct clocks){.fast_ns = S, .slow_ns = S};
     schedule(w, random_between(w, MS, 8 * MS), EV_GUARDIAN, h->index, 0, g->gen, 0);
 }
 
@@ -41,9 +40,9 @@ void guardian_wake(struct world *w, struct host *h)
 static void attempt(struct world *w, struct host *h)
 {
     h->guardian.phase = GUARD_FENCE;
-    if (atomic_load(&h->page.promote_pid) > 0)
+    if (atomic_load(&h->page.promote) != 0)
         promote_kill(w, h);
-    hook_begin(w, h, SLOT_GUARDIAN, HOOK_IS_FENCE, 0, atomic_load(&h->page.armed_epoch));
+    hook_begin(w, h, SLOT_GUARDIAN, HOOK_IS_FENCE, 0, atomic_load(&h->page.epoch));
 }
 
 static void fence(struct world *w, struct host *h, const char *reason)
@@ -59,11 +58,11 @@ void guardian_hook_ended(struct world *w, struct host *h, enum lease_hook_result
 
     if (g->phase == GUARD_FENCE) {
         g->phase = GUARD_CHECK;
-        hook_begin(w, h, SLOT_GUARDIAN, LEASE_HOOK_CHECK, 0, atomic_load(&h->page.armed_epoch));
+        hook_begin(w, h, SLOT_GUARDIAN, LEASE_HOOK_CHECK, 0, atomic_load(&h->page.epoch));
     } else if (g->phase == GUARD_CHECK && result == LEASE_HOOK_STOPPED) {
         trace(w, host_name(h->index), "the guardian has confirmed the stop");
-        page_set_stopped(&h->page);
-        notify(w, h);
+        if (page_set_stopped(&h->page, &g->view))
+            notify(w, h);
         g->phase = GUARD_WATCH;
         guardian_run(w, h);
     } else {
@@ -82,35 +81,31 @@ static void leave(struct host *h)
 static void look(struct world *w, struct host *h)
 {
     struct sim_guardian *g = &h->guardian;
-    uint64_t word, remaining, stopped;
 
     for (;;) {
-        page_clock_sync(&h->page, &g->clocks, &g->anchor_seen);
-        clock_sample(h, w->now, &g->clocks);
-        bool done = page_stopped(&h->page, &stopped);
-        bool fencing = page_remaining(&h->page, &g->clocks, &word, &remaining) == PAGE_FENCING;
-
-        if (fencing && !done) {
+        clock_look_as(h, w->now);
+        g->view = page_look(&h->page, &g->clock);
+        if (g->view.state == PAGE_STATE_FENCING) {
             fence(w, h, "ordered");
             return;
         }
-        if (g->parent_dead && (word == 0 || fencing)) {
-            leave(h);
-            return;
-        }
-        bool due = !fencing && word != 0 && (g->parent_dead || remaining == 0);
+        bool due = g->view.state == PAGE_STATE_ARMED && (g->parent_dead || g->view.remaining_ns == 0);
 
-        if (due && page_begin_fence(&h->page, word)) {
+        if (due && page_begin_fence(&h->page, &g->view)) {
             fence(w, h, g->parent_dead ? "the sidecar died" : "deadline");
             return;
         }
         if (due)
             continue;
-        uint64_t step = remaining / 10 * 9 > STEP_MIN_NS ? remaining / 10 * 9 : STEP_MIN_NS;
+        if (g->parent_dead) {
+            leave(h);
+            return;
+        }
+        uint64_t step = g->view.remaining_ns / 10 * 9;
 
         h->timers[TIMER_GUARD].set = false;
-        if (remaining != UINT64_MAX)
-            timer_arm(w, h, TIMER_GUARD, step);
+        if (g->view.remaining_ns != UINT64_MAX)
+            timer_arm(w, h, TIMER_GUARD, step > STEP_MIN_NS ? step : STEP_MIN_NS);
         return;
     }
 }
@@ -121,6 +116,9 @@ void guardian_run(struct world *w, struct host *h)
 
     if (!g->alive)
         return;
+    if (!g->begun)
+        notify(w, h); /* one before it may have died between "stopped" and saying so */
+    g->begun = true;
     if (g->phase == GUARD_RETRY && !h->timers[TIMER_GUARD].set)
         attempt(w, h);
     else if (g->phase == GUARD_WATCH)

@@ -46,7 +46,7 @@ void hook_cancel(struct world *w, struct host *h, enum slot slot)
     k->active = false;
     k->gen++;
     if (slot == SLOT_SIDECAR)
-        atomic_store(&h->page.promote_pid, 0);
+        page_promote_over(&h->page);
 }
 
 /* Everything in its cgroup or session goes with it. */
@@ -73,16 +73,9 @@ static void report(struct world *w, struct host *h, unsigned slot, uint64_t dela
 static void run_promote(struct world *w, struct host *h)
 {
     struct sim_promote *p = &h->promote;
-    struct clocks clock = {0};
-    uint32_t seen = 0;
-    uint64_t word, remaining;
 
-    /* page_may_start(), with this host's clocks: register first, then look. */
-    atomic_store(&h->page.promote_pid, 1);
-    page_clock_sync(&h->page, &clock, &seen);
-    clock_sample(h, w->now, &clock);
-    bool may = page_remaining(&h->page, &clock, &word, &remaining) == PAGE_OK && word != 0 && remaining > 0 &&
-               seen != 0 && atomic_load(&h->page.armed_epoch) == p->epoch;
+    clock_look_as(h, w->now);
+    bool may = page_may_start(&h->page, p->epoch);
 
     if (!may) {
         trace(w, host_name(h->index), "the launcher refuses: epoch %" PRIu64 " may not start any more",
@@ -122,7 +115,7 @@ void hook_run_event(struct world *w, const struct event *e)
 static void act_fence(struct world *w, struct host *h, unsigned slot, enum hook_mode m)
 {
     const struct lease_timing *t = &w->options.timing;
-    uint64_t most = (t->kill_budget_ns - t->check_budget_ns) / 2 + t->kill_budget_ns / 10;
+    uint64_t most = t->kill_budget_ns * 9 / 20; /* its share of K is a half */
     uint64_t took = m == HOOKS_WELL ? random_below(w, 50 * MS) : random_below(w, most);
 
     controller_stop(w, h, took);
@@ -189,7 +182,7 @@ void hook_end_event(struct world *w, const struct event *e)
         return;
     }
     if (k->kind == LEASE_HOOK_PROMOTE) {
-        atomic_store(&h->page.promote_pid, 0);
+        page_promote_over(&h->page);
         h->promote.alive = false; /* what it left is the controller now */
     }
     event.hook.id = k->id;

@@ -74,11 +74,7 @@ static void extend(struct world *w, struct host *h, struct queue *q, const struc
 
 static void disarm(struct world *w, struct host *h, struct queue *q)
 {
-    uint64_t epoch;
-
-    if (page_fencing(&h->page) && page_stopped(&h->page, &epoch))
-        page_clear_fence(&h->page);
-    else if (page_disarm(&h->page) == PAGE_FENCING)
+    if (page_disarm(&h->page) == PAGE_FENCING)
         news_at_once(q, LEASE_GUARDIAN_FENCING);
     guardian_wake(w, h);
 }
@@ -253,7 +249,6 @@ static void make_page(struct world *w, struct host *h)
     h->page.config.kill_budget_ns = t->kill_budget_ns;
     h->page.config.margin_ns = t->margin_ns;
     h->page.config.check_budget_ns = t->check_budget_ns;
-    atomic_store(&h->page.stopped_epoch, PAGE_EPOCH_NOBODY);
 }
 
 void sidecar_start(struct world *w, struct host *h)

@@ -166,10 +166,10 @@ struct sim_sidecar {
 enum guardian_phase { GUARD_WATCH, GUARD_FENCE, GUARD_CHECK, GUARD_RETRY };
 
 struct sim_guardian {
-    bool alive, parent_dead, kicked;
+    bool alive, begun, parent_dead;
     uint32_t gen;
-    struct clocks clocks;
-    uint32_t anchor_seen;
+    struct page_clock clock;
+    struct page_view view; /* as it was when the fence under way began */
     enum guardian_phase phase;
     uint64_t paused_until;
 };
@@ -328,6 +328,7 @@ const char *host_name(unsigned host);
 struct clocks_instant clock_read(const struct host *h, uint64_t now);
 void clock_fold(struct host *h, uint64_t now);
 void clock_sample(const struct host *h, uint64_t now, struct clocks *c);
+void clock_look_as(const struct host *h, uint64_t now);
 void timer_arm(struct world *w, struct host *h, enum timer timer, uint64_t delay_ns);
 void timers_rearm(struct world *w, struct host *h);
 bool timer_due(struct world *w, struct host *h, const struct event *e);
