@@ -201,7 +201,9 @@ static void poll_row(struct lease *l, struct lease_commands *out)
 {
     if (!may_send(l) || l->now.fast_ns < l->poll_fast_ns)
         return;
-    bool quick = l->row_known && l->row.state != LEASE_ROW_HELD && l->now.fast_ns < l->quick_until_fast_ns;
+    /* A handover that we could take: not while the row must be watched, nor while we may not compete. */
+    bool quick = l->row_known && l->row.state != LEASE_ROW_HELD && !l->row_suspect && may_compete(l) &&
+                 l->now.fast_ns < l->quick_until_fast_ns;
 
     l->poll_fast_ns = add_ns(l->now.fast_ns, quick ? QUICK_POLL_NS : l->config.timing.poll_ns);
     send_read(l, out, false, false);

@@ -47,7 +47,7 @@ void check_invariants(const struct lease *l, const struct lease_commands *out)
     check_acting(l);
     check_resting(l);
     check_commands(l, out);
-    lease_assert(wake.fast_ns >= l->now.fast_ns && wake.slow_ns >= l->now.slow_ns);
+    lease_assert(wake.fast_ns > l->now.fast_ns && wake.slow_ns > l->now.slow_ns); /* no spinning */
     if (l->holding && l->deadline_ns != 0) /* R1: never later than the last send allows */
         lease_assert(l->deadline_ns <= add_ns(l->now.fast_ns, l->ttl_sent_ns));
 }

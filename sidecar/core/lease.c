@@ -88,35 +88,43 @@ void lease_step(struct lease *l, const struct lease_event *event, struct lease_c
     check_invariants(l, out);
 }
 
-static uint64_t earlier(uint64_t wake, uint64_t at)
+/*
+ * What is due already was decided on in the step just taken: what still waits then waits for an answer, and
+ * waking at once would only spin.
+ */
+static uint64_t earlier(const struct lease *l, uint64_t wake, uint64_t at)
 {
-    return at != 0 && at < wake ? at : wake;
+    return at > l->now.fast_ns && at < wake ? at : wake;
 }
 
 /* Everything that is due by itself on the holder's clock. */
 static uint64_t wake_fast(const struct lease *l)
 {
     uint64_t wake = LEASE_NEVER;
+    bool rests = l->role == LEASE_FOLLOWER, leads = l->role == LEASE_LEADER;
 
     if (l->op.id != 0)
-        wake = earlier(wake, add_ns(l->op.sent_fast_ns, l->config.timing.ttl_ns * 2 / 5));
+        wake = earlier(l, wake, add_ns(l->op.sent_fast_ns, l->config.timing.ttl_ns * 2 / 5));
     else
-        wake = earlier(wake, l->attempt_fast_ns > l->now.fast_ns ? l->attempt_fast_ns : LEASE_NEVER);
+        wake = earlier(l, wake, l->attempt_fast_ns);
     if (l->hook_id != 0)
-        wake = earlier(wake, l->hook_until_fast_ns);
-    else
-        wake = earlier(wake, l->check_fast_ns);
+        wake = earlier(l, wake, l->hook_until_fast_ns);
+    else if (rests || leads)
+        wake = earlier(l, wake, l->check_fast_ns);
     if (l->holding && l->op.id == 0)
-        wake =
-            earlier(wake, max_u64(l->attempt_fast_ns, add_ns(l->renewed_fast_ns, l->config.timing.renew_ns)));
-    if (l->holding && l->deadline_ns != 0)
-        wake = earlier(wake, l->now.fast_ns < demote_point(l) ? demote_point(l) : l->deadline_ns);
-    if (l->handover && l->role == LEASE_LEADER)
-        wake = earlier(wake, l->leave_fast_ns);
-    if (l->op.id == 0 && (l->role == LEASE_FOLLOWER || l->role == LEASE_BOOT))
-        wake = earlier(wake, l->poll_fast_ns);
-    if (l->role == LEASE_FOLLOWER)
-        wake = earlier(wake, l->backoff_fast_ns > l->now.fast_ns ? l->backoff_fast_ns : LEASE_NEVER);
+        wake = earlier(l, wake, add_ns(l->renewed_fast_ns, l->config.timing.renew_ns));
+    if (l->holding) {
+        wake = earlier(l, wake, demote_point(l));
+        wake = earlier(l, wake, l->deadline_ns);
+    }
+    if (l->handover && leads)
+        wake = earlier(l, wake, l->leave_fast_ns);
+    if (l->op.id == 0 && (rests || l->role == LEASE_BOOT))
+        wake = earlier(l, wake, l->poll_fast_ns);
+    if (rests)
+        wake = earlier(l, wake, l->backoff_fast_ns);
+    if (l->role == LEASE_ACQUIRING) /* its patience */
+        wake = earlier(l, wake, add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns));
     return wake;
 }
 
@@ -126,7 +134,7 @@ struct lease_now lease_wake(const struct lease *l)
 
     if (!l->started || l->exited)
         return wake;
-    wake.fast_ns = max_u64(wake_fast(l), l->now.fast_ns);
+    wake.fast_ns = wake_fast(l);
     if (l->role == LEASE_FOLLOWER && l->op.id == 0 && may_compete(l)) {
         uint64_t at = attempt_slow_ns(l);
 

@@ -475,7 +475,7 @@ void lease_init(struct lease *lease, const struct lease_config *config);
 /* The one step: time, event, decide, invariant. Fills @ret_commands (at most LEASE_COMMANDS_MAX). */
 void lease_step(struct lease *lease, const struct lease_event *event, struct lease_commands *ret_commands);
 
-/* When the next event is due at the latest, one time per clock (LEASE_NEVER: none). Never before now. */
+/* When the next event is due at the latest, one time per clock (LEASE_NEVER: none). Always after now. */
 struct lease_now lease_wake(const struct lease *lease);
 
 /* Is this change of role in the table of legal ones? */
