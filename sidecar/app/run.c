@@ -69,11 +69,11 @@ static void load_memory(const struct config *c, struct lease_memory *ret)
 {
     int r = state_load(c->state_dir, ret);
 
-    if (r == STATE_DAMAGED || r < 0)
+    if (r < 0 || r == STATE_DAMAGED || r == STATE_OTHER_VERSION)
         log_error("state",
-                  "lease=%s folder=%s what=\"the state file is damaged or cannot be read\" error=\"%s\" "
+                  "lease=%s folder=%s what=\"the state file can't be used\" why=\"%s\" "
                   "action=\"go on knowing nothing: the controller is stopped, nothing is resumed\"",
-                  c->name, c->state_dir, r < 0 ? strerror(-r) : "checksum");
+                  c->name, c->state_dir, state_result_text(r));
     else
         log_info("state", "lease=%s found=%s epoch_seen=%" PRIu64 " resume=%s", c->name,
                  r == STATE_OK       ? "yes"

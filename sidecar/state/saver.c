@@ -13,7 +13,8 @@
 struct job {
     uint32_t id;
     struct state_record record;
-    int durable, error;
+    bool awaited;
+    int error;
 };
 
 struct saver {
@@ -22,7 +23,7 @@ struct saver {
     pthread_cond_t more;
     char *folder;
     int fd;
-    bool ending;
+    bool ending, busy;
     struct job waiting[QUEUE], done[QUEUE];
     unsigned waiting_count, done_count;
 };
@@ -31,7 +32,7 @@ static void report(struct saver *s, const struct job *job)
 {
     uint64_t one = 1;
 
-    if (!job->durable || s->done_count == QUEUE)
+    if (!job->awaited && job->error == 0)
         return;
     s->done[s->done_count++] = *job;
     if (write(s->fd, &one, sizeof one) < 0)
@@ -51,9 +52,11 @@ static void *work(void *userdata)
         struct job job = s->waiting[0];
 
         memmove(s->waiting, s->waiting + 1, --s->waiting_count * sizeof job);
+        s->busy = true;
         pthread_mutex_unlock(&s->lock);
-        job.error = state_save(s->folder, &job.record, job.durable);
+        job.error = state_save(s->folder, &job.record);
         pthread_mutex_lock(&s->lock);
+        s->busy = false;
         report(s, &job);
     }
     pthread_mutex_unlock(&s->lock);
@@ -73,6 +76,8 @@ int saver_new(const char *folder, struct saver **ret)
     int r = s->fd < 0 || !s->folder ? ENOMEM : pthread_create(&s->thread, NULL, work, s);
 
     if (r != 0) {
+        if (s->fd >= 0)
+            close(s->fd);
         free(s->folder);
         free(s);
         return -r;
@@ -101,15 +106,16 @@ int saver_fd(const struct saver *s)
     return s->fd;
 }
 
-int saver_submit(struct saver *s, uint32_t id, const struct state_record *record, int durable)
+int saver_submit(struct saver *s, uint32_t id, const struct state_record *record, bool awaited)
 {
-    struct job job = {.id = id, .record = *record, .durable = durable};
+    struct job job = {.id = id, .record = *record, .awaited = awaited};
     int r = 0;
 
     pthread_mutex_lock(&s->lock);
-    if (s->waiting_count > 0 && !s->waiting[s->waiting_count - 1].durable)
+    if (s->waiting_count > 0 && !s->waiting[s->waiting_count - 1].awaited)
         s->waiting_count--; /* overtaken */
-    if (s->waiting_count == QUEUE)
+    /* So that there is room for every result. */
+    if (s->waiting_count + s->busy + s->done_count >= QUEUE)
         r = -ENOBUFS;
     else
         s->waiting[s->waiting_count++] = job;

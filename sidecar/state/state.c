@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -12,13 +13,19 @@
 #include "util/fsio.h"
 #include "util/parse.h"
 
+#define TITLE   "galera-lease state "
+#define VERSION "1\n"
 #define STATE_FORMAT                                                                                         \
-    "galera-lease state 1\nboot %s\nepoch_seen %" PRIu64 "\nnonce %s\nepoch %" PRIu64                        \
-    "\nremaining_ns %" PRIu64 "\nat %" PRIu64 " %" PRIu64 " %" PRIu64 "\n"
+    TITLE VERSION "boot %s\nepoch_seen %" PRIu64 "\nnonce %s\nepoch %" PRIu64 "\nremaining_ns %" PRIu64      \
+                  "\nat %" PRIu64 " %" PRIu64 " %" PRIu64 "\n"
 #define STATE_SCAN                                                                                           \
-    "galera-lease state 1\nboot %36[0-9a-f-]\nepoch_seen %" SCNu64 "\nnonce %32[0-9a-f]\nepoch %" SCNu64     \
-    "\nremaining_ns %" SCNu64 "\nat %" SCNu64 " %" SCNu64 " %" SCNu64 "\n"
-#define STATE_MAX 1024
+    TITLE VERSION "boot %36[0-9a-f-]\nepoch_seen %" SCNu64 "\nnonce %32[0-9a-f]\nepoch %" SCNu64             \
+                  "\nremaining_ns %" SCNu64 "\nat %" SCNu64 " %" SCNu64 " %" SCNu64
+
+static int path_in(const char *folder, const char *name, char ret_path[PATH_MAX])
+{
+    return snprintf(ret_path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
 
 /* FNV-1a: against truncation and flipped bits, not against people. */
 static uint64_t checksum(const char *text, size_t length)
@@ -32,12 +39,13 @@ static uint64_t checksum(const char *text, size_t length)
 
 int state_lock(const char *folder, int *ret_fd)
 {
-    char path[512];
-    int r = fsio_mkdir_p(folder, 0700);
+    char path[PATH_MAX];
+    int r = path_in(folder, "lock", path);
 
+    if (r == 0)
+        r = fsio_mkdir_p(folder, 0700);
     if (r < 0)
         return r;
-    snprintf(path, sizeof path, "%s/lock", folder);
     _cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
@@ -48,48 +56,73 @@ int state_lock(const char *folder, int *ret_fd)
     return STATE_OK;
 }
 
-static int decode(const char *text, size_t length, struct state_record *r, char boot[CLOCKS_BOOT_ID_SIZE])
+size_t state_encode(const struct state_record *r, const char boot[CLOCKS_BOOT_ID_SIZE],
+                    char ret_text[STATE_TEXT_MAX])
 {
-    char nonce[33];
-    const char *sum =
-        length > 22 ? text + length - 22 : NULL; /* "sum " + 16 digits + newline, after the body */
-    uint64_t stored;
+    char nonce[2 * LEASE_NONCE_SIZE + 1];
 
-    if (strlen(text) != length || !sum || !(sum = strstr(text, "sum ")) || sum == text || sum[-1] != '\n')
+    format_hex(r->nonce.bytes, sizeof r->nonce.bytes, nonce);
+    int n = snprintf(ret_text, STATE_TEXT_MAX, STATE_FORMAT, boot, r->epoch_seen, nonce, r->epoch,
+                     r->remaining_ns, r->at.boot_ns, r->at.raw_ns, r->at.mono_ns);
+
+    n += snprintf(ret_text + n, STATE_TEXT_MAX - (size_t)n, "sum %016" PRIx64 "\n",
+                  checksum(ret_text, (size_t)n));
+    return (size_t)n;
+}
+
+static int damaged_or_other(const char *text, size_t length)
+{
+    const size_t title = strlen(TITLE);
+
+    if (length < title + strlen(VERSION) || memcmp(text, TITLE, title) != 0)
         return STATE_DAMAGED;
-    if (text + length - sum != 21 || sum[20] != '\n' || sscanf(sum, "sum %16" SCNx64, &stored) != 1 ||
-        stored != checksum(text, (size_t)(sum - text)))
-        return STATE_DAMAGED;
-    if (sscanf(text, STATE_SCAN, boot, &r->epoch_seen, nonce, &r->epoch, &r->remaining_ns, &r->at.boot_ns,
-               &r->at.raw_ns, &r->at.mono_ns) != 8 ||
-        parse_hex(nonce, r->nonce.bytes, sizeof r->nonce.bytes) < 0)
-        return STATE_DAMAGED;
+    return memcmp(text + title, VERSION, strlen(VERSION)) == 0 ? STATE_DAMAGED : STATE_OTHER_VERSION;
+}
+
+/* Reading is generous, comparing is not: the checksum and every byte are judged by encoding it again. */
+int state_decode(const char *text, size_t length, struct state_record *ret_record,
+                 char ret_boot[CLOCKS_BOOT_ID_SIZE])
+{
+    char copy[STATE_TEXT_MAX], again[STATE_TEXT_MAX], nonce[2 * LEASE_NONCE_SIZE + 1];
+    struct state_record r = {0};
+
+    if (length >= sizeof copy)
+        return damaged_or_other(text, length);
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    if (sscanf(copy, STATE_SCAN, ret_boot, &r.epoch_seen, nonce, &r.epoch, &r.remaining_ns, &r.at.boot_ns,
+               &r.at.raw_ns, &r.at.mono_ns) != 8 ||
+        parse_hex(nonce, r.nonce.bytes, sizeof r.nonce.bytes) < 0 ||
+        state_encode(&r, ret_boot, again) != length || memcmp(again, text, length) != 0)
+        return damaged_or_other(text, length);
+    *ret_record = r;
     return STATE_OK;
 }
 
 int state_load(const char *folder, struct lease_memory *ret)
 {
-    char path[512], text[STATE_MAX], boot[CLOCKS_BOOT_ID_SIZE] = "", ours[CLOCKS_BOOT_ID_SIZE];
-    struct state_record record = {0};
+    char path[PATH_MAX], text[2 * STATE_TEXT_MAX], boot[CLOCKS_BOOT_ID_SIZE], ours[CLOCKS_BOOT_ID_SIZE];
+    struct state_record record;
     struct clocks_instant now;
     size_t length;
 
     memset(ret, 0, sizeof *ret);
-    snprintf(path, sizeof path, "%s/state", folder);
-    int r = fsio_read(path, text, sizeof text, &length);
+    int r = path_in(folder, "state", path);
 
+    if (r == 0)
+        r = clocks_boot_id(ours);
+    if (r == 0)
+        r = fsio_read(path, text, sizeof text, &length);
     if (r == -ENOENT)
         return STATE_ABSENT;
     if (r == -EFBIG)
         return STATE_DAMAGED;
     if (r < 0)
         return r;
-    if (decode(text, length, &record, boot) != STATE_OK)
-        return STATE_DAMAGED;
-    ret->epoch_seen = record.epoch_seen;
-    r = clocks_boot_id(ours);
-    if (r < 0)
+    r = state_decode(text, length, &record, boot);
+    if (r != STATE_OK)
         return r;
+    ret->epoch_seen = record.epoch_seen;
     if (strcmp(boot, ours) != 0)
         return STATE_OTHER_BOOT;
     clocks_instant_now(&now);
@@ -101,18 +134,29 @@ int state_load(const char *folder, struct lease_memory *ret)
     return STATE_OK;
 }
 
-int state_save(const char *folder, const struct state_record *r, int durable)
+const char *state_result_text(int result)
 {
-    char path[512], text[STATE_MAX], nonce[33], boot[CLOCKS_BOOT_ID_SIZE];
-    int e = clocks_boot_id(boot);
+    if (result < 0)
+        return strerror(-result);
+    switch ((enum state_result)result) {
+    case STATE_OK: return "found";
+    case STATE_ABSENT: return "there is none";
+    case STATE_DAMAGED: return "damaged: cut short or changed";
+    case STATE_OTHER_VERSION: return "written by another version of this program";
+    case STATE_OTHER_BOOT: return "of another boot: only its epoch counts";
+    case STATE_LOCKED: return "locked";
+    }
+    return "?";
+}
 
-    if (e < 0)
-        return e;
-    format_hex(r->nonce.bytes, sizeof r->nonce.bytes, nonce);
-    int n = snprintf(text, sizeof text, STATE_FORMAT, boot, r->epoch_seen, nonce, r->epoch, r->remaining_ns,
-                     r->at.boot_ns, r->at.raw_ns, r->at.mono_ns);
+int state_save(const char *folder, const struct state_record *record)
+{
+    char path[PATH_MAX], text[STATE_TEXT_MAX], boot[CLOCKS_BOOT_ID_SIZE];
+    int r = path_in(folder, "state", path);
 
-    n += snprintf(text + n, sizeof text - (size_t)n, "sum %016" PRIx64 "\n", checksum(text, (size_t)n));
-    snprintf(path, sizeof path, "%s/state", folder);
-    return fsio_replace(path, text, (size_t)n, 0600, durable);
+    if (r == 0)
+        r = clocks_boot_id(boot);
+    if (r < 0)
+        return r;
+    return fsio_replace(path, text, state_encode(record, boot, text), 0600, true);
 }

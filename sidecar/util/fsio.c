@@ -51,7 +51,8 @@ static int write_all(int fd, const char *text, size_t length)
     return 0;
 }
 
-static int sync_folder(const char *path)
+/* The folder that @path is in. */
+static int sync_parent(const char *path)
 {
     char folder[PATH_MAX];
 
@@ -89,7 +90,7 @@ int fsio_replace(const char *path, const char *text, size_t length, unsigned mod
         unlink(tmp);
         return r;
     }
-    return durable ? sync_folder(path) : 0;
+    return durable ? sync_parent(path) : 0;
 }
 
 int fsio_mkdir_p(const char *path, unsigned mode)
@@ -104,7 +105,10 @@ int fsio_mkdir_p(const char *path, unsigned mode)
         char end = *p;
 
         *p = '\0';
-        if (mkdir(part, mode) < 0 && errno != EEXIST)
+        if (mkdir(part, mode) == 0)
+            sync_parent(
+                part); /* as well as it can be: what is in the folder is worth no more than its name */
+        else if (errno != EEXIST)
             return -errno;
         if (end == '\0')
             return 0;

@@ -12,5 +12,5 @@ int fsio_read(const char *path, char *buf, size_t size, size_t *ret_length);
  */
 int fsio_replace(const char *path, const char *text, size_t length, unsigned mode, bool durable);
 
-/* Makes @path and what is missing above it. */
+/* Makes @path and what is missing above it, and syncs the folders in which something was made. */
 int fsio_mkdir_p(const char *path, unsigned mode);
