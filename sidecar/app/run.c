@@ -200,7 +200,7 @@ int app_run(const struct config *c)
     signal(SIGPIPE, SIG_IGN); /* whoever reads our log may go */
     signal(SIGCHLD, SIG_DFL); /* who ignores it never learns how a hook ended */
     log_unblock();
-    journal_init(c->name);
+    journal_init(c->name, JOURNAL_SOCKET);
     set_level(c->log_level);
     log_info("start", "version=%s lease=%s member=%s ttl_ms=%" PRIu64, GALERA_LEASE_VERSION, c->name,
              c->member, c->timing.ttl_ns / LEASE_NS_PER_MS);
