@@ -185,6 +185,9 @@ def test_terminate_releases(three):
     begun = time.monotonic()
     three.wait_leader(5, other_than=leader)
     assert time.monotonic() - begun < 2
+    if "kind=cgroup path=" in log:
+        folder = log.split("kind=cgroup path=")[1].split()[0]
+        wait_for("its cgroup folders to go", lambda: not os.path.exists(folder), 5)
 
 
 def test_terminate_twice_changes_nothing(three):
