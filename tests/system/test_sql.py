@@ -1,7 +1,7 @@
 """The SQL interface as people use it: what each role may do, what the procedures say, what the views show."""
 import pymysql
 import pytest
-from sidecars import wait_for
+from sidecars import ROOT, wait_for
 
 ROLES = ("reader", "operator", "sidecar", "controller")
 SIGNAL = 1644
@@ -305,3 +305,35 @@ def test_init_by_a_second_administrator(group, lab):
     answer(root, "GRANT galera_lease_sidecar TO 'dba2'@'localhost' WITH ADMIN OPTION")
     done = member.cli(*arguments)
     assert done.returncode == 0, done.stderr
+
+
+def examples():
+    """The statements in the examples of the man page."""
+    inside, found = False, []
+    for line in (ROOT / "packaging/man/galera-lease-sql.7.scd").read_text().splitlines():
+        if line == "```":
+            inside = not inside
+        elif inside:
+            found += [s.strip() for s in line.split(";") if s.strip()]
+    return found
+
+
+def test_the_examples_of_the_man_page_run(group, lab):
+    root = lab.nodes[0].connect()
+    group.lease = "cmon"
+    group.add(1)
+    group.init()
+    for sql in ("UPDATE galera_lease.lease SET epoch = 42, counter = 1, nonce = '1', holder = 'node1', state = 'held' WHERE name = 'cmon'",
+                *("INSERT INTO galera_lease.member (lease, name, incarnation, heartbeat, epoch_seen, seen_at) VALUES "
+                  f"('cmon', '{name}', '', 1, 42, UTC_TIMESTAMP(3))" for name in ("node1", "node2")),
+                "CREATE DATABASE IF NOT EXISTS app", "CREATE OR REPLACE TABLE app.job (id INT PRIMARY KEY, v INT)",
+                "INSERT INTO app.job VALUES (7, 0)", "DROP USER IF EXISTS alice@localhost",
+                "CREATE OR REPLACE USER dba2@localhost IDENTIFIED BY 'secret'"):
+        assert not isinstance(answer(root, sql), int), sql
+    request = 0
+    for sql in examples():
+        got = answer(root, sql.replace("request_outcome(1)", f"request_outcome({request})"))
+        assert not isinstance(got, int), (sql, got)
+        if sql.startswith("CALL galera_lease.switchover"):
+            request = got[0][0]
+    assert request > 0 and answer(root, "SELECT v FROM app.job") == ((1,),)
