@@ -359,8 +359,9 @@ def test_under_load_and_lag(lease, lab, how):
     """Writers on two nodes go on for a while after each takeover, as stale controllers do; the order is that of the cluster's
     own sequence numbers. Unguarded, some stale work commits: then the guarded rows have shown something."""
     root = lease.root[0]
-    root("CREATE OR REPLACE TABLE app.lag (id INT PRIMARY KEY, v INT) ENGINE=InnoDB",
-         "INSERT INTO app.lag SELECT seq, 0 FROM seq_1_to_20000")
+    for sql in ("CREATE OR REPLACE TABLE app.lag (id INT PRIMARY KEY, v INT) ENGINE=InnoDB",
+                "INSERT INTO app.lag SELECT seq, 0 FROM app.seq_1_to_20000"):
+        assert root(sql) == ()
     for member in ("m1", "m2"):
         root(f"CALL galera_lease.allow_writer('cmon_{member}', '{lease.name}', '{member}')")
     if how == "protected":
@@ -388,7 +389,7 @@ def test_under_load_and_lag(lease, lab, how):
         for thread in threads:
             thread.start()
         time.sleep(0.2)
-        lease.root[2]("UPDATE app.lag SET v = v + 1")
+        assert lease.root[2]("UPDATE app.lag SET v = v + 1") == ()
         lease.take(3, members[(turn + 1) % 2])
         taken[lease.epoch] = int(lease.root[2](seqno)[0][0])
         end[0] = time.monotonic() + 0.3
