@@ -40,6 +40,9 @@ int verb_hold(const struct cli_options *options);
 int verb_unhold(const struct cli_options *options);
 int verb_version(const struct cli_options *options);
 
+/* The legal changes of role, as Graphviz DOT. */
+int verb_dump_fsm(void);
+
 /* Loads the configuration; says every mistake on stderr. CLI_OK or CLI_USAGE. */
 int session_config(const struct cli_options *options, bool verify_hooks, struct config *ret);
 

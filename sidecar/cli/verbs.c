@@ -192,6 +192,8 @@ int cli_main(int argc, char *argv[])
         help(stdout);
         return finish(CLI_OK);
     }
+    if (strcmp(word, "--dump-fsm") == 0 && argc == 2) /* for ARCHITECTURE.md; no work of an operator */
+        return finish(verb_dump_fsm());
     const struct cli_verb *v = find(strcmp(word, "--version") == 0 ? "version" : word);
 
     if (!v) {

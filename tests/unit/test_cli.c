@@ -255,6 +255,8 @@ static const struct {
     {{"hold", "--reason", "x"}, CLI_USAGE, "give --for TIME"},
     {{"hold", "--for", "10m"}, CLI_USAGE, "give --reason TEXT"},
     {{"switchover", "--to", "-x"}, CLI_USAGE, "--to \"-x\" is no member name"},
+    {{"--dump-fsm"}, CLI_OK, "\n    demoting -> fenced;\n"},
+    {{"--dump-fsm", "now"}, CLI_USAGE, "is no verb"},
     {{"version", "--help"}, CLI_OK, "--json "},
     {{"version"}, CLI_OK, "galera-lease " GALERA_LEASE_VERSION "\n"},
     {{"--version"}, CLI_OK, "galera-lease " GALERA_LEASE_VERSION "\n"},
