@@ -27,7 +27,7 @@ struct config {
     char user[ACCESS_USER_MAX + 1], password_file[CONFIG_PATH_MAX];
     struct lease_timing timing;
     uint64_t restart_window_ns;
-    uint64_t priority, check_failures, restarts, controller_port;
+    uint64_t priority, check_failures, restarts, controller_port, history_days;
     char controller_version[CONFIG_TEXT_MAX];
     char promote[CONFIG_PATH_MAX], demote[CONFIG_PATH_MAX], fence[CONFIG_PATH_MAX], check[CONFIG_PATH_MAX];
     char state_dir[CONFIG_PATH_MAX], run_dir[CONFIG_PATH_MAX], libexec_dir[CONFIG_PATH_MAX];

@@ -11,6 +11,7 @@
 
 #define GUARDIAN_RETRY_NS (100 * LEASE_NS_PER_MS)
 #define TICK_NS           LEASE_NS_PER_S
+#define FORGET_TICKS      600 /* a leader clears some of the old history this often */
 #define ERROR_REPEAT_NS   (30 * LEASE_NS_PER_S)
 
 static void on_wake(void *userdata);
@@ -240,9 +241,17 @@ static void on_answer(const struct client_answer *a, void *userdata)
             requests_read(n, a);
         break;
     case CLIENT_CLAIM: requests_claimed(n, a); break;
-    case CLIENT_HEARTBEAT:
     case CLIENT_FINISH:
-    case CLIENT_EVENT: break;
+    case CLIENT_EVENT:
+        if (a->answer == LEASE_ANSWER_REFUSED)
+            log_warning(
+                "history",
+                "lease=%s endpoint=%s error=%u text=\"%s\" what=\"the database refuses an entry of the "
+                "history or a request's outcome: left out\"",
+                n->config->name, a->endpoint ? a->endpoint : "-", a->error, a->text ? a->text : "");
+        break;
+    case CLIENT_HEARTBEAT:
+    case CLIENT_FORGET: break;
     }
 }
 
@@ -271,6 +280,8 @@ static void on_tick(void *userdata)
     if (stall > n->stall_max_ns)
         n->stall_max_ns = stall;
     client_tick(n->client, hook_now_ns());
+    if (n->lease.role == LEASE_LEADER && n->forget_ticks++ % FORGET_TICKS == 0)
+        client_forget(n->client, (uint32_t)n->config->history_days);
     loop_timer(n->loop, NODE_TIMER_TICK, TICK_NS, on_tick, n);
 }
 

@@ -67,6 +67,7 @@ struct node {
         uint64_t at_ns;
     } errors[NODE_ERRORS]; /* what was logged lately */
     uint64_t stall_max_ns;
+    unsigned forget_ticks; /* while leading */
     bool exiting;
 };
 

@@ -50,6 +50,8 @@ const struct option_row option_rows[] = {
      "hook: 0 running, 3 stopped, else unhealthy"},
     {"controller_version", OPTION_TEXT, 0, FIELD(controller_version), "", 0, 0, "shown in the list"},
     {"controller_port", OPTION_COUNT, 0, FIELD(controller_port), "0", 0, 65535, "shown in the list"},
+    {"history_days", OPTION_COUNT, 0, FIELD(history_days), "90", 1, 36500,
+     "the leader clears history that is older"},
     {"state_dir", OPTION_PATH, 0, FIELD(state_dir), NULL, 0, 0,
      "survives restarts; /var/lib/galera-lease/NAME"},
     {"run_dir", OPTION_PATH, 0, FIELD(run_dir), NULL, 0, 0,

@@ -10,6 +10,7 @@ static const struct {
     unsigned error;
     bool refused; /* for a write */
     bool closes;
+    bool permanent;
 } answers[] = {
     /* conflicts and limits: the statement was rolled back before its commit */
     {1213, true, false}, /* deadlock, or lost certification */
@@ -18,28 +19,29 @@ static const struct {
     {1020, true, false}, /* record has changed since last read */
     {1047, true, true},  /* not executed: no quorum, or the node is not prepared */
     /* the statement never ran: rights, names, shape */
-    {1044, true, false},
+    {1044, true, false, true},
     {1045, true, true},
-    {1046, true, false},
-    {1049, true, false},
-    {1054, true, false},
-    {1064, true, false},
-    {1142, true, false},
-    {1143, true, false},
-    {1146, true, false},
-    {1227, true, false},
-    {1290, true, true}, /* read_only and the like */
-    {1370, true, false},
+    {1046, true, false, true},
+    {1049, true, false, true},
+    {1054, true, false, true},
+    {1064, true, false, true},
+    {1142, true, false, true},
+    {1143, true, false, true},
+    {1146, true, false, true},
+    {1227, true, false, true},
+    {1290, true, true},        /* read_only and the like */
+    {1356, true, false, true}, /* a view without its table */
+    {1370, true, false, true},
     {1698, true, true},
-    {1820, true, true},  /* password expired */
-    {1836, true, true},  /* read only mode */
-    {4025, true, false}, /* CHECK constraint */
-    {1062, true, false},
-    {1264, true, false},
-    {1265, true, false},
-    {1406, true, false},
-    {1452, true, false},
-    {1644, true, false}, /* SIGNAL of a procedure or trigger */
+    {1820, true, true},        /* password expired */
+    {1836, true, true},        /* read only mode */
+    {4025, true, false, true}, /* CHECK constraint */
+    {1062, true, false, true},
+    {1264, true, false, true},
+    {1265, true, false, true},
+    {1406, true, false, true},
+    {1452, true, false, true},
+    {1644, true, false, true}, /* SIGNAL of a procedure or trigger */
     /* may be applied, now or seconds later; listed so that nobody "improves" them */
     {1180, false, true}, /* error during COMMIT: of two such, one had committed (measured) */
     {1317, false, true}, /* interrupted: KILL QUERY does not bound a commit that waits */
@@ -69,6 +71,14 @@ enum lease_answer answer_class(enum answer_stage stage, unsigned error)
 bool answer_non_primary(unsigned error)
 {
     return error == 1047;
+}
+
+bool answer_permanent(unsigned error)
+{
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+        if (answers[i].error == error)
+            return answers[i].permanent;
+    return false;
 }
 
 bool answer_closes(unsigned error)

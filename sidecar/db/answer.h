@@ -22,5 +22,9 @@ enum lease_answer answer_class(enum answer_stage stage, unsigned error);
 /* The node says that it has no quorum. */
 bool answer_non_primary(unsigned error);
 
+/* The same statement would be refused again, by every node: wrong in itself, or without the right or the
+ * table. What is not listed may pass. */
+bool answer_permanent(unsigned error);
+
 /* After this error the connection must not be used again. */
 bool answer_closes(unsigned error);

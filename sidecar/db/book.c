@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/statement.h"
-
 #define RETRIES_MAX 60 /* of an event or outcome, about a second apart */
-#define FORGET_NS   (3600 * LEASE_NS_PER_S)
+#define RESERVED    8  /* places that history leaves to the rest */
 
 void book_init(struct book *book, struct route *route, client_callback callback, void *userdata)
 {
@@ -18,7 +16,78 @@ void book_init(struct book *book, struct route *route, client_callback callback,
     book->userdata = userdata;
 }
 
-/* ------------------------------------------------------------------ answers */
+/* ------------------------------------------------------------------ the queue */
+
+static struct book_entry take_first(struct book *book)
+{
+    struct book_entry first = book->queue[0];
+
+    memmove(book->queue, book->queue + 1, --book->count * sizeof(first));
+    book->queue[book->count] = (struct book_entry){};
+    book->sent = false;
+    return first;
+}
+
+/* Late ones last; @again: first among those. Never before one that is under way. There is room. */
+static void insert(struct book *book, const struct book_entry *entry, bool again)
+{
+    size_t at = book->sent ? 1 : 0;
+
+    while (at < book->count && (!book->queue[at].late || (entry->late && !again)))
+        at++;
+    memmove(book->queue + at + 1, book->queue + at, (book->count++ - at) * sizeof(*entry));
+    book->queue[at] = *entry;
+}
+
+static bool kind_single(enum client_kind kind)
+{
+    return kind == CLIENT_HEARTBEAT || kind == CLIENT_MEMBERS || kind == CLIENT_REQUESTS;
+}
+
+static bool kind_reads(enum client_kind kind)
+{
+    return kind == CLIENT_MEMBERS || kind == CLIENT_REQUESTS;
+}
+
+int book_push(struct book *book, enum client_kind kind, uint64_t request, const char *sql)
+{
+    struct book_entry entry = {
+        .kind = kind, .request = request, .late = kind == CLIENT_EVENT || kind == CLIENT_FORGET};
+
+    for (size_t i = 0; kind_single(kind) && i < book->count; i++)
+        if (book->queue[i].kind == kind)
+            return -EALREADY;
+    if (book->count >= CLIENT_QUEUE_MAX - (entry.late ? RESERVED : 0)) {
+        book->dropped++;
+        return -ENOBUFS;
+    }
+    entry.sql = strdup(sql);
+    if (!entry.sql)
+        return -ENOMEM;
+    insert(book, &entry, false);
+    return 0;
+}
+
+void book_deinit(struct book *book)
+{
+    while (book->count)
+        free(take_first(book).sql);
+}
+
+void book_send(struct book *book)
+{
+    struct book_entry *first = &book->queue[0];
+
+    if (book->count == 0 || book->sent || book->wait || (first->late && book->late_wait))
+        return;
+    int r = route_submit(book->route, CLIENT_BOOK, 0, kind_reads(first->kind) ? WORKER_READ : WORKER_WRITE,
+                         false, first->sql);
+    book->sent = r == 0;
+    if (r < 0 && r != -EBUSY)
+        book->wait = true; /* no thread or descriptor left: later */
+}
+
+/* ------------------------------------------------------------------ answers and time */
 
 static size_t decode_members(struct book *book, const struct table *table)
 {
@@ -43,133 +112,67 @@ static size_t decode_requests(struct book *book, const struct table *table)
     return count;
 }
 
-static void pop(struct book *book)
+static bool worth_again(const struct book_entry *entry, const struct worker_result *result)
 {
-    free(book->queue[book->head].sql);
-    book->queue[book->head] = (struct book_entry){};
-    book->head = (book->head + 1) % CLIENT_QUEUE_MAX;
-    book->count--;
-    book->sent = false;
+    return (entry->kind == CLIENT_EVENT || entry->kind == CLIENT_FINISH) &&
+           result->answer == LEASE_ANSWER_REFUSED && !answer_permanent(result->error) &&
+           entry->tries < RETRIES_MAX;
 }
 
-static void answer_head(struct book *book, size_t endpoint, struct worker_result *result)
+static void answer_first(struct book *book, size_t endpoint, struct worker_result *result)
 {
-    struct book_entry *head = &book->queue[book->head];
-    struct client_answer answer = {.kind = head->kind, .request = head->request};
-    bool silent = head->silent;
+    struct book_entry entry = take_first(book);
+    struct client_answer answer = {.kind = entry.kind, .request = entry.request};
 
-    if ((head->kind == CLIENT_EVENT || head->kind == CLIENT_FINISH) && !silent &&
-        result->answer == LEASE_ANSWER_REFUSED && head->tries < RETRIES_MAX) {
-        head->tries++;
-        book->sent = false;
-        book->wait = true;
+    if (worth_again(&entry, result)) {
+        entry.tries++;
+        entry.late = true;
+        book->late_wait = true;
+        insert(book, &entry, true);
         return;
     }
+    free(entry.sql);
     route_answer_fill(book->route, endpoint, result, &answer);
-    if (result->table && head->kind == CLIENT_MEMBERS) {
+    if (result->table && entry.kind == CLIENT_MEMBERS) {
         answer.members = book->members;
         book->namesake[0] = '\0';
         answer.member_count = decode_members(book, result->table);
         answer.namesake = book->namesake[0] ? book->namesake : NULL;
-    } else if (result->table && head->kind == CLIENT_REQUESTS) {
+    } else if (result->table && entry.kind == CLIENT_REQUESTS) {
         answer.requests = book->requests;
         answer.request_count = decode_requests(book, result->table);
     }
-    pop(book);
-    if (!silent)
-        book->callback(&answer, book->userdata);
-}
-
-/* ------------------------------------------------------------------ the queue */
-
-static int push(struct book *book, enum client_kind kind, uint64_t request, bool silent, const char *sql)
-{
-    bool single = kind == CLIENT_HEARTBEAT || kind == CLIENT_MEMBERS || kind == CLIENT_REQUESTS;
-    for (size_t i = 0; single && i < book->count; i++)
-        if (book->queue[(book->head + i) % CLIENT_QUEUE_MAX].kind == kind)
-            return -EALREADY;
-    if (book->count == CLIENT_QUEUE_MAX) {
-        book->dropped++;
-        return -ENOBUFS;
-    }
-    char *copy = strdup(sql);
-    if (!copy)
-        return -ENOMEM;
-    book->queue[(book->head + book->count++) % CLIENT_QUEUE_MAX] =
-        (struct book_entry){.kind = kind, .request = request, .silent = silent, .sql = copy};
-    return 0;
-}
-
-int book_push(struct book *book, enum client_kind kind, uint64_t request, const char *sql)
-{
-    return push(book, kind, request, false, sql);
-}
-
-void book_deinit(struct book *book)
-{
-    while (book->count)
-        pop(book);
-}
-
-void book_send(struct book *book)
-{
-    struct book_entry *head = &book->queue[book->head];
-    bool reads = head->kind == CLIENT_MEMBERS || head->kind == CLIENT_REQUESTS;
-
-    if (book->count == 0 || book->sent || book->wait)
-        return;
-    int r = route_submit(book->route, CLIENT_BOOK, 0, reads ? WORKER_READ : WORKER_WRITE, false, head->sql);
-    book->sent = r == 0;
-    if (r < 0 && r != -EBUSY)
-        book->wait = true; /* no thread or descriptor left: later */
+    book->callback(&answer, book->userdata);
 }
 
 void book_result(struct book *book, struct worker_result *result)
 {
     size_t endpoint = book->route->connections[CLIENT_BOOK].endpoint;
 
+    bool moves = answer_closes(result->error) && worker_error_blame(result->error) == WORKER_BLAME_ENDPOINT;
+
     route_note(book->route, endpoint, result);
-    if (result->answer == LEASE_ANSWER_UNKNOWN || worker_error_moves(result->error)) {
+    if (result->answer == LEASE_ANSWER_UNKNOWN || moves) {
         route_drop(book->route, CLIENT_BOOK);
         book->route->connections[CLIENT_BOOK].endpoint = route_next(book->route, endpoint);
         book->wait = true; /* all endpoints may be gone: no storm */
     }
     if (book->sent)
-        answer_head(book, endpoint, result);
+        answer_first(book, endpoint, result);
 }
 
-/* ------------------------------------------------------------------ time */
-
-static void tick_limit(struct book *book)
+void book_tick(struct book *book)
 {
     struct route_connection *own = &book->route->connections[CLIENT_BOOK];
-    struct worker_result result = {};
+    struct worker_result result = {.error = 2013};
 
-    book->wait = false;
+    book->wait = book->late_wait = false;
     if (book->sent && book->route->now_ns - own->since_ns > book->config->silence_ns) {
-        enum client_kind kind = book->queue[book->head].kind;
-        result.answer =
-            kind == CLIENT_MEMBERS || kind == CLIENT_REQUESTS ? LEASE_ANSWER_REFUSED : LEASE_ANSWER_UNKNOWN;
-        result.error = 2013;
+        result.answer = kind_reads(book->queue[0].kind) ? LEASE_ANSWER_REFUSED : LEASE_ANSWER_UNKNOWN;
         snprintf(result.text, sizeof(result.text), "no answer in time");
         book->dropped++;
         book_result(book, &result);
         book->wait = false;
     }
     book_send(book);
-}
-
-void book_tick(struct book *book)
-{
-    uint64_t now_ns = book->route->now_ns;
-    char sql[WORKER_SQL_MAX];
-
-    if (book->forget_ns == 0)
-        book->forget_ns = now_ns;
-    if (now_ns - book->forget_ns >= FORGET_NS) {
-        book->forget_ns = now_ns;
-        if (statement_forget(sql, sizeof(sql), book->config->lease) > 0)
-            push(book, CLIENT_EVENT, 0, true, sql);
-    }
-    tick_limit(book);
 }

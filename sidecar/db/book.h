@@ -1,7 +1,8 @@
 #pragma once
 /*
  * Bookkeeping: a queue of statements that are not the lease's own (heartbeat, members, requests, history),
- * one after the other on a connection of their own. Nothing here may delay the lease row. Thread: the loop's.
+ * one after the other on a connection of their own. Nothing here may delay the lease row, and history may not
+ * delay the rest. Thread: the loop's.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,7 +15,7 @@ struct book_entry {
     enum client_kind kind;
     uint64_t request;
     unsigned tries;
-    bool silent; /* housekeeping of ours: no callback */
+    bool late; /* waits behind all that is not: an event, or an outcome that was refused for now */
     char *sql;
 };
 
@@ -23,11 +24,11 @@ struct book {
     const struct client_config *config;
     client_callback callback;
     void *userdata;
-    struct book_entry queue[CLIENT_QUEUE_MAX];
-    size_t head, count;
-    bool sent; /* the head is with its worker */
-    bool wait; /* not before the next tick */
-    uint64_t forget_ns;
+    struct book_entry queue[CLIENT_QUEUE_MAX]; /* the first is next, or under way; late ones are last */
+    size_t count;
+    bool sent;        /* the first is with its worker */
+    bool wait;        /* not before the next tick */
+    bool late_wait;   /* ... but for those that are not late */
     uint64_t dropped; /* found no room, or timed out */
     struct lease_member members[LEASE_MEMBERS_MAX];
     char namesake[ROWS_ADDRESS_MAX + 1];
@@ -40,11 +41,11 @@ void book_deinit(struct book *book);
 /* Queues one statement. 0, -EALREADY (one of a kind is there already), -ENOBUFS, -ENOMEM. */
 int book_push(struct book *book, enum client_kind kind, uint64_t request, const char *sql);
 
-/* Sends the head if it can go now. */
+/* Sends the first if it can go now. */
 void book_send(struct book *book);
 
 /* Something was answered on the bookkeeping connection. */
 void book_result(struct book *book, struct worker_result *result);
 
-/* Limits, retries, housekeeping. */
+/* Limits and retries. */
 void book_tick(struct book *book);

@@ -30,6 +30,7 @@ struct client {
     int epoll_fd, kick_fd;
     struct route route;
     struct row_op op;
+    bool doubt; /* nobody knows what became of the last lease statement */
     struct book book;
 };
 
@@ -66,17 +67,32 @@ static void op_answer(struct client *client, size_t endpoint, struct worker_resu
 static void lease_send(struct client *client)
 {
     struct row_op *op = &client->op;
+    enum worker_kind kind = op->is_write ? WORKER_WRITE : WORKER_READ;
 
     if (!op->active || op->sent || op->failed)
         return;
-    int r = route_submit(&client->route, op->role, op->id, op->is_write ? WORKER_WRITE : WORKER_READ,
-                         op->causal, op->sql);
+    /* Connect first: a statement that was not handed over can still go another way. */
+    bool ready = route_connected(&client->route, op->role);
+    int r = route_submit(&client->route, op->role, op->id, ready ? kind : WORKER_CONNECT, op->causal,
+                         ready ? op->sql : NULL);
     if (r == -EBUSY)
         return; /* still connecting; sent when that is over */
-    op->sent = r == 0;
+    op->sent = ready && r == 0;
     op->failed = r < 0;
     if (op->failed)
         kick(client);
+}
+
+static bool moves(const struct client *client, const struct worker_result *result)
+{
+    if (result->answer == LEASE_ANSWER_UNKNOWN)
+        return true;
+    switch (worker_error_blame(result->error)) {
+    case WORKER_BLAME_NOBODY: return false;
+    case WORKER_BLAME_ENDPOINT: return true;
+    case WORKER_BLAME_DATABASE: break;
+    }
+    return route_may_try(&client->route);
 }
 
 static void on_lease_result(struct client *client, enum client_connection_role role,
@@ -86,11 +102,15 @@ static void on_lease_result(struct client *client, enum client_connection_role r
     bool ours = client->op.active && client->op.role == role;
 
     route_note(&client->route, endpoint, result);
+    if (role == CLIENT_LEASE && !result->error)
+        client->route.racing = false;
+    if (ours && client->op.sent)
+        client->doubt = result->answer == LEASE_ANSWER_UNKNOWN;
     if (ours && !client->op.sent && !result->error) {
         lease_send(client); /* it waited for this connect or ping of a former spare */
         return;
     }
-    if (result->answer == LEASE_ANSWER_UNKNOWN || worker_error_moves(result->error)) {
+    if (moves(client, result)) {
         if (role == CLIENT_LEASE)
             route_switch(&client->route);
         else
@@ -98,6 +118,12 @@ static void on_lease_result(struct client *client, enum client_connection_role r
     }
     if (ours)
         op_answer(client, endpoint, result);
+}
+
+/* Nothing of the lease's own is under way or in doubt. */
+static bool quiet(const struct client *client)
+{
+    return !client->op.active && !client->doubt;
 }
 
 static void op_failed(struct client *client)
@@ -122,12 +148,14 @@ int client_dispatch(struct client *client)
         if (!worker || worker_take(worker, &result) == 0)
             continue;
         client->route.connections[role].since_ns = client->route.now_ns;
-        if (role == CLIENT_SPARE)
-            route_spare_result(&client->route, &result);
-        else if (role == CLIENT_BOOK)
+        if (role == CLIENT_BOOK)
             book_result(&client->book, &result);
-        else
+        else if (role == CLIENT_HOME)
+            route_home_result(&client->route, &result, quiet(client));
+        else if (role != CLIENT_SPARE)
             on_lease_result(client, role, &result);
+        else if (route_spare_result(&client->route, &result))
+            lease_send(client);
         worker_result_deinit(&result);
     }
     if (client->op.active && client->op.failed)
@@ -138,16 +166,8 @@ int client_dispatch(struct client *client)
 
 int client_tick(struct client *client, uint64_t now_ns)
 {
-    struct route *route = &client->route;
-
-    route->now_ns = now_ns;
-    if (route->prefer_ns == 0) { /* the first one: the times so far mean nothing */
-        route->prefer_ns = now_ns;
-        for (size_t i = 0; i < CLIENT_CONNECTIONS; i++)
-            route->connections[i].since_ns = now_ns;
-    }
+    route_tick(&client->route, now_ns, quiet(client), client->book.count > 0);
     book_tick(&client->book);
-    route_tick(route, client->op.active, client->book.count > 0);
     return 0;
 }
 
@@ -245,6 +265,7 @@ void client_cancel(struct client *client, uint32_t id)
     if (!client->op.active || client->op.id != id)
         return;
     client->op.active = false;
+    client->doubt = true;
     client->route.status.endpoints[client->route.connections[client->op.role].endpoint].failures++;
     if (client->op.role == CLIENT_LEASE)
         route_switch(&client->route);
@@ -302,6 +323,13 @@ int client_event(struct client *client, const struct client_event *event)
     char sql[WORKER_SQL_MAX];
     int r = statement_event(sql, sizeof(sql), client->config.lease, client->config.member, event);
     return r < 0 ? r : enqueue(client, CLIENT_EVENT, 0, sql);
+}
+
+int client_forget(struct client *client, uint32_t days)
+{
+    char sql[WORKER_SQL_MAX];
+    int r = statement_forget(sql, sizeof(sql), client->config.lease, days);
+    return r < 0 ? r : enqueue(client, CLIENT_FORGET, 0, sql);
 }
 
 bool client_idle(const struct client *client)

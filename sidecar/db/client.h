@@ -4,13 +4,16 @@
  *
  * Connections: one for the lease row with a pre-connected spare on the next endpoint, one for bookkeeping
  * (members, requests, events), and, only while needed, one to the controller's own endpoint. Endpoints are in
- * order of preference. After an error, an UNKNOWN or a cancel, the next lease statement goes to the next
- * endpoint at once; no statement is ever repeated here. While things are quiet it goes back to a preferred
- * endpoint that answers again.
+ * order of preference. After an error that is the endpoint's, an UNKNOWN or a cancel, the next lease
+ * statement goes to another endpoint at once: the spare's, if it is connected; else to whichever of two
+ * connects first. No statement is ever repeated here. While things are quiet it goes back to the first
+ * endpoint once that is Primary and Synced again; rarer and rarer if it does not stay so.
  *
  * It decides nothing about the lease and never logs. The caller's core has one lease statement under way at a
  * time (client_read, client_write: -EBUSY otherwise), and owns its time limit: it calls client_cancel().
- * Bookkeeping is queued (-ENOBUFS when full) and limited here, by client_tick().
+ * Bookkeeping is queued and limited here, by client_tick(). Events wait behind all other bookkeeping and find
+ * no room (-ENOBUFS) before that is crowded out. An event or outcome that was refused for the time being is
+ * tried again, about once a second; one that every node would refuse is answered at once.
  *
  * Exactly one callback for every accepted call, always from client_dispatch() or client_tick(), never from
  * the call itself; none any more for an id that was cancelled. A callback may call any function here but
@@ -53,6 +56,7 @@ enum client_kind {
     CLIENT_CLAIM,
     CLIENT_FINISH,
     CLIENT_EVENT,
+    CLIENT_FORGET,
 };
 
 struct client_answer {
@@ -108,6 +112,7 @@ enum client_connection_role {
     CLIENT_SPARE,
     CLIENT_BOOK,
     CLIENT_CONTROLLER,
+    CLIENT_HOME, /* to the first endpoint, while the lease's connection is elsewhere and wants to go back */
     CLIENT_CONNECTIONS
 };
 
@@ -173,6 +178,8 @@ int client_requests(struct client *client);
 int client_claim(struct client *client, uint64_t request); /* before acting on it */
 int client_finish(struct client *client, uint64_t request, const char *outcome);
 int client_event(struct client *client, const struct client_event *event);
+int client_forget(struct client *client,
+                  uint32_t days); /* some of the events older than that; leaders only */
 
 /* true: no bookkeeping is queued or under way (to end politely). */
 bool client_idle(const struct client *client);

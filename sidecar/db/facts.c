@@ -36,6 +36,7 @@ static bool learn_status(struct link *link, struct worker_result *result)
 
     if (!link_run(link, ANSWER_STAGE_CONNECT,
                   "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_gcomm_uuid', 'wsrep_cluster_status', "
+                  "'wsrep_local_state_comment', "
                   "'Uptime', "
                   "'Innodb_master_thread_active_loops', 'Innodb_master_thread_idle_loops')",
                   result, &table))
@@ -46,6 +47,8 @@ static bool learn_status(struct link *link, struct worker_result *result)
             f->instance = hash_text(text);
         else if (strcasecmp(name, "wsrep_cluster_status") == 0)
             table_sanitise(f->status, sizeof(f->status), text);
+        else if (strcasecmp(name, "wsrep_local_state_comment") == 0)
+            f->synced = strcmp(text, "Synced") == 0;
         else if (strcasecmp(name, "Uptime") == 0 && table_u64(table, i, 1, &value))
             uptime = value;
         else if (table_u64(table, i, 1, &value) && value < UINT32_MAX)

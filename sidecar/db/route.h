@@ -11,8 +11,6 @@
 #include "db/client.h"
 #include "db/worker.h"
 
-#define ROUTE_PREFER_NS (30 * LEASE_NS_PER_S) /* how often a preferred endpoint is tried again */
-
 struct route_connection {
     struct worker *worker;
     size_t endpoint;
@@ -23,7 +21,11 @@ struct route {
     const struct client_config *config; /* the client's; outlives the route */
     int epoll_fd;                       /* the client's: workers are added to it */
     struct route_connection connections[CLIENT_CONNECTIONS];
-    uint64_t now_ns, prefer_ns;
+    bool racing;                 /* neither lease connection nor spare is connected: the first to be serves */
+    uint64_t now_ns;             /* as of the last tick; 0: none yet */
+    uint64_t moved_ns;           /* when the lease connection moved, or the way back was tried */
+    uint64_t home_ns;            /* when it last came back to the first endpoint; 0: never */
+    unsigned home_doublings;     /* of the pause before that is tried again */
     struct client_status status; /* counters and endpoints' errors */
 };
 
@@ -40,7 +42,14 @@ void route_drop(struct route *route, enum client_connection_role role);
 int route_submit(struct route *route, enum client_connection_role role, uint32_t id, enum worker_kind kind,
                  bool causal, const char *sql);
 
-/* The lease connection is in doubt: the spare takes its place at once. */
+bool route_connected(const struct route *route, enum client_connection_role role);
+
+/* For a fault that is probably the same everywhere: the spare found the schema in order when it connected,
+ * and the lease connection has not moved lately. More would only churn. */
+bool route_may_try(const struct route *route);
+
+/* The lease connection is in doubt: a connected spare takes its place at once; else two connections are made
+ * and the first to be ready takes it. */
 void route_switch(struct route *route);
 
 /* Remembers what an endpoint answered. */
@@ -50,11 +59,14 @@ void route_note(struct route *route, size_t endpoint, const struct worker_result
 void route_answer_fill(const struct route *route, size_t endpoint, const struct worker_result *result,
                        struct client_answer *answer);
 
-/* Something was answered on the spare. */
-void route_spare_result(struct route *route, const struct worker_result *result);
+/* Something was answered on the spare. true: it is the lease connection now. */
+bool route_spare_result(struct route *route, const struct worker_result *result);
 
-/* What a tick does to the spare, and the way back to a preferred endpoint. @lease_busy, @book_busy:
- * statements of that kind wait or are under way. */
-void route_tick(struct route *route, bool lease_busy, bool book_busy);
+/* The first endpoint answered, or not. @quiet: no lease statement is under way or in doubt. */
+void route_home_result(struct route *route, const struct worker_result *result, bool quiet);
+
+/* Once a second: keeps a spare, and finds the way back to the first endpoint. @book_busy: bookkeeping waits
+ * or is under way. */
+void route_tick(struct route *route, uint64_t now_ns, bool quiet, bool book_busy);
 
 void route_status(const struct route *route, struct client_status *ret_status);

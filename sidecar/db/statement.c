@@ -7,8 +7,6 @@
 
 #include "db/client.h"
 
-#define EVENT_KEEP_DAYS 90
-
 void statement_init(struct statement *statement, char *buffer, size_t size)
 {
     *statement = (struct statement){.text = buffer, .size = size, .error = size ? 0 : -E2BIG};
@@ -266,7 +264,7 @@ int statement_event(char *buffer, size_t size, const char *lease, const char *me
     return statement_end(&s);
 }
 
-int statement_forget(char *buffer, size_t size, const char *lease)
+int statement_forget(char *buffer, size_t size, const char *lease, uint32_t days)
 {
     struct statement s;
 
@@ -275,8 +273,8 @@ int statement_forget(char *buffer, size_t size, const char *lease)
     statement_init(&s, buffer, size);
     statement_add(
         &s,
-        "DELETE FROM galera_lease.event WHERE lease = '%s' AND at < UTC_TIMESTAMP(3) - INTERVAL %d DAY "
+        "DELETE FROM galera_lease.event WHERE lease = '%s' AND at < UTC_TIMESTAMP(3) - INTERVAL %u DAY "
         "LIMIT 100",
-        lease, EVENT_KEEP_DAYS);
+        lease, (unsigned)days);
     return statement_end(&s);
 }

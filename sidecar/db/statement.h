@@ -53,4 +53,5 @@ int statement_heartbeat(char *buffer, size_t size, const char *lease, const char
                         const struct lease_nonce *incarnation, const struct client_heartbeat *heartbeat);
 int statement_event(char *buffer, size_t size, const char *lease, const char *member,
                     const struct client_event *event);
-int statement_forget(char *buffer, size_t size, const char *lease); /* old events, a bounded number */
+/* A bounded number of the events that are older than @days. */
+int statement_forget(char *buffer, size_t size, const char *lease, uint32_t days);

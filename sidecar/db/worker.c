@@ -272,9 +272,13 @@ void worker_cancel(struct worker *worker)
     pthread_mutex_unlock(&worker->lock);
 }
 
-bool worker_error_moves(unsigned error)
+enum worker_blame worker_error_blame(unsigned error)
 {
-    return error != 0 && error != 1213;
+    if (error == 0 || error == 1213)
+        return WORKER_BLAME_NOBODY;
+    if (answer_permanent(error) || error == WORKER_ERROR_SCHEMA || error == WORKER_ERROR_SHAPE)
+        return WORKER_BLAME_DATABASE;
+    return WORKER_BLAME_ENDPOINT;
 }
 
 bool worker_busy(const struct worker *worker)

@@ -66,6 +66,7 @@ struct worker_facts {
     uint64_t up_ns;
     bool galera;
     bool primary;
+    bool synced;        /* ... and has applied what it must have before it takes part */
     uint32_t schema;    /* WORKER_SCHEMA_NONE: none */
     char version[64];   /* sanitised */
     char status[32];    /* wsrep_cluster_status, sanitised */
@@ -117,8 +118,14 @@ int worker_take(struct worker *worker, struct worker_result *ret_result);
 /* Ends the call under way. It is answered soon, as UNKNOWN (write) or REFUSED. */
 void worker_cancel(struct worker *worker);
 
-/* After this error another endpoint may do better. Not so after a lost conflict (1213). */
-bool worker_error_moves(unsigned error);
+/* Is it the endpoint's fault, so that another one may do better? */
+enum worker_blame {
+    WORKER_BLAME_NOBODY,   /* no error, or a lost conflict (1213) */
+    WORKER_BLAME_DATABASE, /* schema, rights, or the statement: the same everywhere, unless this endpoint
+                              belongs to another database than the others */
+    WORKER_BLAME_ENDPOINT,
+};
+enum worker_blame worker_error_blame(unsigned error);
 
 bool worker_busy(const struct worker *worker);
 bool worker_connected(const struct worker *worker); /* as of the last result taken */
