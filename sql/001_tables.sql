@@ -77,7 +77,7 @@ CREATE TABLE IF NOT EXISTS galera_lease.member (
 CREATE TABLE IF NOT EXISTS galera_lease.request (
     id          BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
     lease       VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    action      ENUM('step_down', 'switchover', 'hold', 'unhold', 'ack') CHARACTER SET ascii NOT NULL,
+    action      ENUM('step_down', 'switchover', 'hold', 'unhold', 'ack', 'release') CHARACTER SET ascii NOT NULL,
     target      VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     hold_ms     INT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'hold: for how long, from its claim on',
     epoch       BIGINT UNSIGNED NOT NULL COMMENT 'of the lease when it was asked',
@@ -100,8 +100,13 @@ CREATE TABLE IF NOT EXISTS galera_lease.event (
     what   VARCHAR(63) NOT NULL,
     reason VARCHAR(255) NOT NULL DEFAULT '',
     at     DATETIME(3) NOT NULL,
+    alarm      BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'somebody must look at it; it lasts until it is acknowledged',
+    acked_at   DATETIME(3) NULL,
+    acked_by   VARCHAR(255) NOT NULL DEFAULT '',
+    ack_reason VARCHAR(255) NOT NULL DEFAULT '',
     PRIMARY KEY (id),
-    KEY event_at (lease, at)
+    KEY event_at (lease, at),
+    KEY event_alarm (lease, alarm, acked_at)
 ) ENGINE = InnoDB;
 
 CREATE TABLE IF NOT EXISTS galera_lease.schema_version (

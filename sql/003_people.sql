@@ -30,7 +30,7 @@ BEGIN
         WHEN asked = 'hold' AND (COALESCE(seconds, '') REGEXP '[^0-9]' OR CHAR_LENGTH(COALESCE(seconds, '')) NOT BETWEEN 1 AND 9
             OR CAST(seconds AS UNSIGNED) NOT BETWEEN 1 AND 86400)
             THEN 'for how long? Give whole seconds, 1 to 86400 (a day), such as 600'
-        WHEN asked IN ('hold', 'ack') AND TRIM(COALESCE(reason, '')) = ''
+        WHEN asked IN ('hold', 'ack', 'release') AND TRIM(COALESCE(reason, '')) = ''
             THEN 'why? Give a reason last: those who look later see it beside your name'
         WHEN CHAR_LENGTH(reason) > 255 THEN CONCAT('the reason has ', CHAR_LENGTH(reason), ' characters; at most 255 are kept: shorten it')
         WHEN reason REGEXP '[[:cntrl:]]' THEN 'the reason must be one line without control characters'
@@ -51,7 +51,7 @@ BEGIN
             END;
     END IF;
     IF mistake IS NOT NULL THEN
-        SET mistake = CONCAT('galera_lease.', IF(asked = 'ack', 'alarm_ack', asked), ': ', mistake);
+        SET mistake = CONCAT('galera_lease.', CASE asked WHEN 'ack' THEN 'alarm_ack' WHEN 'release' THEN 'release_stopped' ELSE asked END, ': ', mistake);
         SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = mistake;
     END IF;
     INSERT INTO galera_lease.request (lease, action, target, hold_ms, epoch, who, why, asked_at)
@@ -95,9 +95,38 @@ END$$
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.alarm_ack(IN lease_name TEXT, IN reason TEXT)
     MODIFIES SQL DATA
     SQL SECURITY DEFINER
-    COMMENT 'acknowledges the alarm that an epoch went back'
+    COMMENT 'acknowledges the alarms of a lease'
 BEGIN
+    DECLARE request_id BIGINT UNSIGNED;
+    DECLARE acknowledged INT UNSIGNED;
     CALL galera_lease.ask('ack', lease_name, NULL, NULL, reason);
+    -- Needs no sidecar: alarms are rows.
+    SET request_id = LAST_INSERT_ID();
+    UPDATE galera_lease.event SET acked_at = UTC_TIMESTAMP(3), acked_by = LEFT(USER(), 255), ack_reason = reason
+        WHERE lease = lease_name AND alarm AND acked_at IS NULL;
+    SET acknowledged = ROW_COUNT();
+    UPDATE galera_lease.request SET claimed_at = asked_at, finished_at = UTC_TIMESTAMP(3),
+        outcome = IF(acknowledged > 0, CONCAT('done: ', acknowledged, ' alarm(s) acknowledged'), 'refused: there is no open alarm')
+        WHERE id = request_id;
+END$$
+
+-- Break-glass: a person says that the controller of this epoch is stopped, which nobody could confirm, and frees the row.
+-- Nothing else here overrules a holder.
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.release_stopped(IN lease_name TEXT, IN stopped_epoch BIGINT UNSIGNED, IN reason TEXT)
+    MODIFIES SQL DATA
+    SQL SECURITY DEFINER
+    COMMENT 'frees a lease whose controller YOU have stopped'
+BEGIN
+    DECLARE request_id BIGINT UNSIGNED;
+    DECLARE released INT UNSIGNED;
+    CALL galera_lease.ask('release', lease_name, NULL, NULL, reason);
+    SET request_id = LAST_INSERT_ID();
+    UPDATE galera_lease.lease SET state = 'free', nonce = '', counter = counter + 1, target = '', hold_until = NULL, hold_reason = ''
+        WHERE name = lease_name AND epoch = stopped_epoch AND state <> 'free';
+    SET released = ROW_COUNT();
+    UPDATE galera_lease.request SET claimed_at = asked_at, finished_at = UTC_TIMESTAMP(3),
+        outcome = IF(released > 0, CONCAT('done: epoch ', stopped_epoch, ' is released'), 'refused: the lease is not held with that epoch')
+        WHERE id = request_id;
 END$$
 
 -- The read waits for what was committed before it on any node: the leader may have answered through another one.
@@ -154,7 +183,7 @@ ORDER BY id;
 
 -- What happened, and what people asked for, in the order of time.
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.history AS
-SELECT at, lease, epoch, member, what, reason, '' AS who FROM galera_lease.event
+SELECT at, lease, epoch, member, IF(alarm, CONCAT('ALARM: ', what), what) AS what, reason, '' AS who FROM galera_lease.event
 UNION ALL
 SELECT asked_at, lease, epoch, target, CONCAT('asked: ', action, IF(hold_ms > 0, CONCAT(' ', hold_ms DIV 1000, ' s'), '')), why, who
 FROM galera_lease.request
@@ -162,6 +191,10 @@ UNION ALL
 SELECT finished_at, lease, epoch, claimed_by, CONCAT('answered: ', action), outcome, who
 FROM galera_lease.request WHERE finished_at IS NOT NULL
 ORDER BY at;
+
+-- What somebody must look at: open until CALL alarm_ack(lease, reason).
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.alarms AS
+SELECT at, lease, epoch, member, what, reason FROM galera_lease.event WHERE alarm AND acked_at IS NULL ORDER BY at;
 
 -- The lease row as the sidecar reads it, so that it needs no right on the epoch table.
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.lease_and_epoch AS

@@ -17,6 +17,7 @@ GRANT SELECT ON galera_lease.controllers TO galera_lease_reader;
 GRANT SELECT ON galera_lease.leader TO galera_lease_reader;
 GRANT SELECT ON galera_lease.requests TO galera_lease_reader;
 GRANT SELECT ON galera_lease.history TO galera_lease_reader;
+GRANT SELECT ON galera_lease.alarms TO galera_lease_reader;
 
 -- Asks; the leader acts.
 GRANT galera_lease_reader TO galera_lease_operator;
@@ -25,6 +26,7 @@ GRANT EXECUTE ON PROCEDURE galera_lease.switchover TO galera_lease_operator;
 GRANT EXECUTE ON PROCEDURE galera_lease.hold TO galera_lease_operator;
 GRANT EXECUTE ON PROCEDURE galera_lease.unhold TO galera_lease_operator;
 GRANT EXECUTE ON PROCEDURE galera_lease.alarm_ack TO galera_lease_operator;
+GRANT EXECUTE ON PROCEDURE galera_lease.release_stopped TO galera_lease_operator;
 GRANT EXECUTE ON PROCEDURE galera_lease.request_outcome TO galera_lease_operator;
 
 -- Competes for rows that exist; it can neither make nor remove a lease, nor write the epoch table except by winning.

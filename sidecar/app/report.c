@@ -30,25 +30,67 @@ static enum log_level level_of(enum lease_note note)
     return LOG_LEVEL_INFO;
 }
 
-void report_note(struct node *n, const struct lease_command *c)
+/* Lasts in the database until somebody acknowledges it. */
+static bool is_alarm(const struct lease_command *c)
 {
-    struct client_event event = {.epoch = c->note.epoch,
-                                 .what = lease_note_name(c->note.note),
-                                 .reason = lease_reason_name(c->note.reason)};
+    switch (c->note.note) {
+    case LEASE_NOTE_ROGUE:
+    case LEASE_NOTE_REGRESSION:
+    case LEASE_NOTE_NO_ROW:
+    case LEASE_NOTE_DOUBLE: return true;
+    case LEASE_NOTE_LOST:
+        return c->note.reason == LEASE_REASON_TWIN || c->note.reason == LEASE_REASON_ROW_MISSING;
+    case LEASE_NOTE_UNSTOPPED:
+    case LEASE_NOTE_ROLE:
+    case LEASE_NOTE_ACQUIRED:
+    case LEASE_NOTE_RELEASED:
+    case LEASE_NOTE_HOLD:
+    case LEASE_NOTE_UNHOLD:
+    case LEASE_NOTE_STOPPED: return false;
+    }
+    return false;
+}
 
-    if (c->note.note == LEASE_NOTE_ROLE) {
+/* What the history says of a change of role; NULL: nothing that another note does not say. */
+static const char *role_event(enum lease_role role)
+{
+    switch (role) {
+    case LEASE_PROMOTING: return "promoting";
+    case LEASE_LEADER: return "leading";
+    case LEASE_DEMOTING: return "demoting";
+    case LEASE_FENCED: return "fenced";
+    case LEASE_BOOT:
+    case LEASE_FOLLOWER:
+    case LEASE_ACQUIRING:
+    case LEASE_ROLES: return NULL;
+    }
+    return NULL;
+}
+
+/* Why, and who asked for it. */
+static void fill_reason(const struct node *n, const struct lease_command *c, char *buf, size_t size)
+{
+    enum lease_reason reason = c->note.reason;
+    bool asked = n->request != 0 && (reason == LEASE_REASON_STEP_DOWN || reason == LEASE_REASON_SWITCHOVER ||
+                                     reason == LEASE_REASON_HOLD);
+
+    if (asked)
+        snprintf(buf, size, "%s, asked by %s%s%s", lease_reason_name(reason), n->asked.who,
+                 n->asked.why[0] ? ": " : "", n->asked.why);
+    else if (c->note.note == LEASE_NOTE_DOUBLE)
+        snprintf(buf, size, "%s: on %s and on %s", lease_reason_name(reason), n->config->address,
+                 n->namesake);
+    else
+        snprintf(buf, size, "%s", lease_reason_name(reason));
+}
+
+static void log_note(const struct node *n, const struct lease_command *c)
+{
+    if (c->note.note == LEASE_NOTE_ROLE)
         log_info("role", "lease=%s member=%s from=%s to=%s reason=%s epoch=%" PRIu64, n->config->name,
                  n->config->member, lease_role_name(c->note.from), lease_role_name(c->note.role),
                  lease_reason_name(c->note.reason), c->note.epoch);
-        if (c->note.role == LEASE_LEADER)
-            event.what = "leading";
-        else if (c->note.role == LEASE_FENCED)
-            event.what = "fenced";
-        else
-            event.what = NULL;
-        report_beat(n);
-        report_status(n);
-    } else if (c->note.note == LEASE_NOTE_DOUBLE) {
+    else if (c->note.note == LEASE_NOTE_DOUBLE)
         log_error(
             "double",
             "lease=%s member=%s this_host=\"%s\" other_host=\"%s\" what=\"another live sidecar bears this "
@@ -56,16 +98,30 @@ void report_note(struct node *n, const struct lease_command *c)
             n->config->name, n->config->member, n->config->address, n->namesake,
             n->lease.name == LEASE_NAME_DOUBLE ? "this one ends: give it a name of its own"
                                                : "this one leads and keeps the name");
-    } else {
+    else
         log_emit(level_of(c->note.note), lease_note_name(c->note.note),
                  "lease=%s member=%s reason=%s epoch=%" PRIu64, n->config->name, n->config->member,
                  lease_reason_name(c->note.reason), c->note.epoch);
-    }
-    if (c->note.note == LEASE_NOTE_HOLD || c->note.note == LEASE_NOTE_UNHOLD)
-        report_status(n); /* before its request is answered: who waits for that looks here next */
-    requests_noted(n, c);
+}
+
+void report_note(struct node *n, const struct lease_command *c)
+{
+    bool role = c->note.note == LEASE_NOTE_ROLE;
+    char reason[ROWS_TEXT_MAX + 1];
+    struct client_event event = {.epoch = c->note.epoch != 0 ? c->note.epoch : n->lease.epoch_seen,
+                                 .what = role ? role_event(c->note.role) : lease_note_name(c->note.note),
+                                 .reason = reason,
+                                 .alarm = is_alarm(c)};
+
+    log_note(n, c);
+    fill_reason(n, c, reason, sizeof reason);
     if (event.what && n->client)
         client_event(n->client, &event);
+    if (role)
+        report_beat(n);
+    if (role || c->note.note == LEASE_NOTE_HOLD || c->note.note == LEASE_NOTE_UNHOLD)
+        report_status(n); /* before a request is answered: who waits for that looks here next */
+    requests_noted(n, c);
 }
 
 void report_beat(struct node *n)

@@ -105,6 +105,7 @@ struct client_event {
     uint64_t epoch;
     const char *what; /* short word: "acquired", "released", "fenced" ... */
     const char *reason;
+    bool alarm; /* it stays open until somebody acknowledges it */
 };
 
 enum client_connection_role {

@@ -254,13 +254,13 @@ int statement_event(char *buffer, size_t size, const char *lease, const char *me
     statement_init(&s, buffer, size);
     statement_add(
         &s,
-        "INSERT INTO galera_lease.event (lease, epoch, member, what, reason, at) VALUES ('%s', %" PRIu64
+        "INSERT INTO galera_lease.event (lease, epoch, member, what, reason, at, alarm) VALUES ('%s', %" PRIu64
         ", '%s', ",
         lease, event->epoch, member);
     statement_quote(&s, event->what, ROWS_WORD_MAX);
     statement_add(&s, ", ");
     statement_quote(&s, event->reason, ROWS_TEXT_MAX);
-    statement_add(&s, ", UTC_TIMESTAMP(3))");
+    statement_add(&s, ", UTC_TIMESTAMP(3), %d)", event->alarm);
     return statement_end(&s);
 }
 
