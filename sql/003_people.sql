@@ -158,7 +158,7 @@ FROM (SELECT m.*, l.state <> 'free' AND l.holder = m.name AS holds,
              IF(l.state <> 'free' AND l.holder = m.name, l.epoch, m.epoch_seen) AS epoch,
              CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3))) / 1000000 AS DECIMAL(12,1)) AS seen_s,
              CASE WHEN m.role = 'ended' THEN 'ended'
-                  WHEN TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3)) > (l.ttl_ms * 2 / 5 + 1000) * 1000 THEN 'not seen'
+                  WHEN TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3)) > (IF(l.hold_until IS NULL, l.ttl_ms, LEAST(l.ttl_ms, 60000)) * 2 / 5 + 1000) * 1000 THEN 'not seen'
                   WHEN m.role = 'leader' AND NOT (l.state <> 'free' AND l.holder = m.name) THEN 'unclear'
                   ELSE m.role END AS standing
       FROM galera_lease.member m JOIN galera_lease.lease l ON l.name = m.lease) s

@@ -64,6 +64,8 @@ static void act(struct node *n)
         }
         e.request.kind = LEASE_REQUEST_UNHOLD;
         break;
+    case ROWS_ACK:
+    case ROWS_RELEASE: finish(n, "refused: no sidecar does this"); return;
     }
     memcpy(e.request.target, q->target, sizeof e.request.target);
     node_feed(n, &e);

@@ -16,7 +16,8 @@ struct cli_options {
     const char *reason, *to, *socket, *user, *password_file, *account_host;
     uint64_t timeout_ns;
     uint64_t hold_ns; /* 0: not given */
-    bool json, print_sql, check_config, wait, long_list;
+    uint64_t since_ns;
+    bool json, print_sql, check_config, wait, long_list, stopped_it;
 };
 
 struct cli_verb {
@@ -38,6 +39,9 @@ int verb_step_down(const struct cli_options *options);
 int verb_switchover(const struct cli_options *options);
 int verb_hold(const struct cli_options *options);
 int verb_unhold(const struct cli_options *options);
+int verb_alarm_ack(const struct cli_options *options);
+int verb_release(const struct cli_options *options);
+int verb_history(const struct cli_options *options);
 int verb_version(const struct cli_options *options);
 
 /* The legal changes of role, as Graphviz DOT. */

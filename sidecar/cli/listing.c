@@ -17,7 +17,9 @@ static bool holds(const struct listing *l, const struct rows_member *m)
 /* A few heartbeats missed, by the answering node's wall clock: for people, never for a decision. */
 static bool unseen(const struct listing *l, const struct rows_member *m)
 {
-    return m->seen_ms > (uint64_t)l->row->ttl_ms * 2 / 5 + 1000;
+    uint64_t ttl_ms = l->ttl_ms != 0 && l->ttl_ms < l->row->ttl_ms ? l->ttl_ms : l->row->ttl_ms;
+
+    return m->seen_ms > ttl_ms * 2 / 5 + 1000;
 }
 
 char listing_sign(const struct listing *l, const struct rows_member *m)

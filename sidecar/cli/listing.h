@@ -12,6 +12,7 @@
 struct listing {
     const char *lease;
     const struct lease_row *row;
+    uint64_t ttl_ms; /* as configured: the row's is longer during a hold. 0: the row's */
     const struct rows_member *members;
     size_t count;
 };

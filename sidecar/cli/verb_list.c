@@ -1,7 +1,44 @@
 /* list: the members of the lease, from any host, from the database alone. */
+#include <stdio.h>
+
 #include "cli/cli.h"
 #include "cli/listing.h"
 #include "util/cleanup.h"
+
+/* What the table does not say: a hold, and alarms that nobody has acknowledged. */
+static int print_notices(struct sync *sync, const char *lease)
+{
+    _cleanup_(table_freep) struct table *hold = NULL, *alarms = NULL;
+    struct sync_error error = {0};
+    char sql[512], text[6][ROWS_TEXT_MAX + 64];
+
+    snprintf(sql, sizeof sql,
+             "SELECT hold_until, hold_reason FROM galera_lease.leader WHERE lease = '%s' AND hold_until IS "
+             "NOT NULL",
+             lease);
+    int r = sync_query(sync, false, sql, &hold, &error);
+
+    if (r != 0)
+        return session_failed("cannot read the hold", r, &error);
+    snprintf(sql, sizeof sql,
+             "SELECT at, member, what, reason, epoch FROM galera_lease.alarms WHERE lease = '%s' LIMIT 20",
+             lease);
+    r = sync_query(sync, false, sql, &alarms, &error);
+    if (r != 0)
+        return session_failed("cannot read the alarms", r, &error);
+    for (size_t c = 0; c < 2 && hold->rows > 0; c++)
+        table_sanitise(text[c], sizeof text[c], table_text(hold, 0, c));
+    if (hold->rows > 0)
+        printf("Held until %s (UTC), %s\n", text[0], text[1]);
+    for (size_t i = 0; i < alarms->rows; i++) {
+        for (size_t c = 0; c < 5; c++)
+            table_sanitise(text[c], sizeof text[c], table_text(alarms, i, c));
+        printf("ALARM %s (UTC) %s: %s, %s, epoch %s\n", text[0], text[1], text[2], text[3], text[4]);
+    }
+    if (alarms->rows > 0)
+        printf("When you have looked into it: galera-lease alarm ack --lease %s --reason ...\n", lease);
+    return CLI_OK;
+}
 
 int verb_list(const struct cli_options *o)
 {
@@ -23,8 +60,17 @@ int verb_list(const struct cli_options *o)
     if (r != 0)
         return session_failed("cannot read the members", r, &error);
 
-    const struct listing listing = {.lease = config.name, .row = &row, .members = members, .count = count};
+    const struct listing listing = {.lease = config.name,
+                                    .row = &row,
+                                    .ttl_ms = config.timing.ttl_ns / LEASE_NS_PER_MS,
+                                    .members = members,
+                                    .count = count};
 
     r = o->json ? listing_print_json(&listing, stdout) : listing_print_table(&listing, o->long_list, stdout);
+    if (r == 0 && !o->json) {
+        r = print_notices(sync, config.name);
+        if (r != CLI_OK)
+            return r;
+    }
     return r < 0 ? CLI_FAILED : listing_has_leader(&listing) ? CLI_OK : CLI_NO_LEADER;
 }

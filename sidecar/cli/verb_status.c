@@ -165,7 +165,11 @@ static int database_status(const struct cli_options *o, const struct config *c)
     if (r != 0)
         return session_failed("cannot read the members", r, &error);
 
-    const struct listing listing = {.lease = c->name, .row = &row, .members = members, .count = count};
+    const struct listing listing = {.lease = c->name,
+                                    .row = &row,
+                                    .ttl_ms = c->timing.ttl_ns / LEASE_NS_PER_MS,
+                                    .members = members,
+                                    .count = count};
 
     return show_member(o, c->member, &listing);
 }

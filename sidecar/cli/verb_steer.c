@@ -1,12 +1,13 @@
 /*
  * step-down, switchover, hold, unhold: a request in the database, from any host; the leader claims it, acts,
- * and writes the outcome.
+ * and writes the outcome. alarm ack and release are requests too, which the database itself acts on.
  */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/cli.h"
+#include "cli/listing.h"
 #include "util/cleanup.h"
 
 #define POLL_NS      50000000
@@ -43,16 +44,45 @@ static int await_outcome(struct sync *sync, uint64_t request, uint64_t until)
     }
 }
 
+/* Break-glass is for a holder that is gone or can't stop its controller, not for one that leads and answers.
+ */
+static int may_release(struct sync *sync, struct sync_ask *wanted, const struct lease_row *row,
+                       uint64_t ttl_ms)
+{
+    _cleanup_(freep) struct rows_member *members = NULL;
+    struct sync_error error = {0};
+    size_t count = 0;
+    int r = sync_members(sync, wanted->lease, &members, &count, &error);
+
+    if (r != 0)
+        return session_failed("cannot read the members", r, &error);
+    const struct listing listing = {
+        .lease = wanted->lease, .row = row, .ttl_ms = ttl_ms, .members = members, .count = count};
+
+    wanted->epoch = row->version.epoch;
+    for (size_t i = 0; i < count; i++)
+        if (listing_sign(&listing, &members[i]) == 'l') {
+            fprintf(stderr,
+                    "galera-lease: %s leads and its sidecar is alive: ask it with step-down, it stops the "
+                    "controller itself\n",
+                    members[i].member.name);
+            return CLI_FAILED;
+        }
+    return CLI_OK;
+}
+
 /* Asks; nobody leading is an answer, not a failure. */
-static int ask(struct sync *sync, const struct sync_ask *wanted, uint64_t *ret_request)
+static int ask(struct sync *sync, struct sync_ask *wanted, uint64_t ttl_ms, uint64_t *ret_request)
 {
     struct sync_error error = {0};
     struct lease_row row;
     int r = session_lease(sync, wanted->lease, &row);
 
+    if (r == CLI_OK && wanted->action == ROWS_RELEASE)
+        r = may_release(sync, wanted, &row, ttl_ms);
     if (r != CLI_OK)
         return r;
-    if (row.state == LEASE_ROW_FREE) {
+    if (row.state == LEASE_ROW_FREE && wanted->action != ROWS_ACK) {
         fprintf(stderr, "galera-lease: nobody holds the lease %s: there is nobody to ask for a %s\n",
                 wanted->lease, rows_action_name(wanted->action));
         return CLI_NO_LEADER;
@@ -80,13 +110,13 @@ static int steer(const struct cli_options *o, enum rows_action action)
         r = session_open(o, &config, &sync);
     if (r != CLI_OK)
         return r;
-    const struct sync_ask wanted = {.action = action,
-                                    .lease = config.name,
-                                    .target = o->to,
-                                    .hold_s = o->hold_ns / LEASE_NS_PER_S,
-                                    .why = o->reason ? o->reason : ""};
+    struct sync_ask wanted = {.action = action,
+                              .lease = config.name,
+                              .target = o->to,
+                              .hold_s = o->hold_ns / LEASE_NS_PER_S,
+                              .why = o->reason ? o->reason : ""};
 
-    r = ask(sync, &wanted, &request);
+    r = ask(sync, &wanted, config.timing.ttl_ns / LEASE_NS_PER_MS, &request);
     if (r != CLI_OK)
         return r;
     if (!o->wait) {
@@ -125,4 +155,23 @@ int verb_hold(const struct cli_options *o)
 int verb_unhold(const struct cli_options *o)
 {
     return steer(o, ROWS_UNHOLD);
+}
+
+int verb_alarm_ack(const struct cli_options *o)
+{
+    if (!o->reason || !o->reason[0])
+        return missing("alarm ack", "--reason TEXT", "what was found, for those who look later");
+    return steer(o, ROWS_ACK);
+}
+
+int verb_release(const struct cli_options *o)
+{
+    if (!o->stopped_it)
+        return missing(
+            "release", "--i-stopped-it",
+            "another member starts its controller as soon as the lease is free; say so only when you have "
+            "stopped the old one yourself (host off, network off, process gone)");
+    if (!o->reason || !o->reason[0])
+        return missing("release", "--reason TEXT", "how you made sure, for those who look later");
+    return steer(o, ROWS_RELEASE);
 }

@@ -17,6 +17,10 @@ static const struct cli_verb verbs[] = {
     {"hold", "cltFrwn", 10, verb_hold,
      "lengthen the lease for maintenance: the database may be away so long"},
     {"unhold", "cltwn", 10, verb_unhold, "end a hold before its time"},
+    {"history", "cltsj", 10, verb_history, "what happened to the lease, who asked for it and why"},
+    {"alarm ack", "cltrwn", 10, verb_alarm_ack, "acknowledge the open alarms of the lease"},
+    {"release", "cltIrwn", 10, verb_release,
+     "free a lease whose controller you stopped yourself, when its sidecar can't"},
     {"version", "j", 0, verb_version, "the version of this program"},
 };
 
@@ -27,6 +31,8 @@ static const struct cli_option {
     {'c', "config", "FILE", "configuration of the lease"},
     {'l', "lease", "NAME", "short for --config /etc/galera-lease/NAME.conf"},
     {'t', "timeout", "TIME", "give up after this long, like 10s"},
+    {'s', "since", "TIME", "how far back, like 12h (24h if not given)"},
+    {'I', "i-stopped-it", NULL, "the old controller is stopped, and you made sure"},
     {'T', "to", "MEMBER", "who is to lead; without it any other member"},
     {'F', "for", "TIME", "how long, like 10m; at most 24h"},
     {'r', "reason", "TEXT", "why; kept in the history"},
@@ -128,6 +134,11 @@ static int take(const struct cli_verb *v, struct cli_options *o, int letter, con
     case 'u': o->user = text; break;
     case 'p': o->password_file = text; break;
     case 'A': o->account_host = text; break;
+    case 's':
+        if (parse_duration_ns(text, &o->since_ns) < 0 || o->since_ns < LEASE_NS_PER_S)
+            return refuse(v, "--since ", text, "is no time: write a whole number and s, m or h");
+        break;
+    case 'I': o->stopped_it = true; break;
     case 'j': o->json = true; break;
     case 'L': o->long_list = true; break;
     case 'P': o->print_sql = true; break;
@@ -182,6 +193,7 @@ static int finish(int r)
 
 int cli_main(int argc, char *argv[])
 {
+    static char alarm_ack[] = "alarm ack";
     const char *word = argc < 2 ? "" : argv[1];
 
     if (argc < 2) {
@@ -194,6 +206,11 @@ int cli_main(int argc, char *argv[])
     }
     if (strcmp(word, "--dump-fsm") == 0 && argc == 2) /* for ARCHITECTURE.md; no work of an operator */
         return finish(verb_dump_fsm());
+    if (strcmp(word, "alarm") == 0 && argc > 2 && strcmp(argv[2], "ack") == 0) {
+        word = argv[2] = alarm_ack; /* one verb of two words */
+        argv++;
+        argc--;
+    }
     const struct cli_verb *v = find(strcmp(word, "--version") == 0 ? "version" : word);
 
     if (!v) {

@@ -153,6 +153,8 @@ const char *rows_action_name(enum rows_action action)
     case ROWS_SWITCHOVER: return "switchover";
     case ROWS_HOLD: return "hold";
     case ROWS_UNHOLD: return "unhold";
+    case ROWS_ACK: return "alarm ack";
+    case ROWS_RELEASE: return "release";
     }
     return "?";
 }

@@ -31,7 +31,8 @@ struct rows_member {
     uint64_t seen_ms;                /* age by the answering node's wall clock; for people only */
 };
 
-enum rows_action { ROWS_STEP_DOWN, ROWS_SWITCHOVER, ROWS_HOLD, ROWS_UNHOLD };
+/* What people ask for. The last two are done by the database itself, no sidecar sees them. */
+enum rows_action { ROWS_STEP_DOWN, ROWS_SWITCHOVER, ROWS_HOLD, ROWS_UNHOLD, ROWS_ACK, ROWS_RELEASE };
 
 struct rows_request {
     uint64_t id;

@@ -164,7 +164,7 @@ int statement_requests(char *buffer, size_t size, const char *lease, unsigned li
                   "SELECT id, action, target, epoch, who, why, "
                   "GREATEST(0, TIMESTAMPDIFF(MICROSECOND, asked_at, UTC_TIMESTAMP(3)) DIV 1000), hold_ms "
                   "FROM galera_lease.request WHERE lease = '%s' AND claimed_by = '' "
-                  "AND action <> 'ack' ORDER BY id LIMIT %u",
+                  "AND action NOT IN ('ack', 'release') ORDER BY id LIMIT %u",
                   lease, limit);
     return statement_end(&s);
 }
@@ -252,11 +252,10 @@ int statement_event(char *buffer, size_t size, const char *lease, const char *me
     if (!rows_name_ok(lease) || !rows_name_ok(member) || !event->what)
         return -EINVAL;
     statement_init(&s, buffer, size);
-    statement_add(
-        &s,
-        "INSERT INTO galera_lease.event (lease, epoch, member, what, reason, at, alarm) VALUES ('%s', %" PRIu64
-        ", '%s', ",
-        lease, event->epoch, member);
+    statement_add(&s,
+                  "INSERT INTO galera_lease.event (lease, epoch, member, what, reason, at, alarm) VALUES "
+                  "('%s', %" PRIu64 ", '%s', ",
+                  lease, event->epoch, member);
     statement_quote(&s, event->what, ROWS_WORD_MAX);
     statement_add(&s, ", ");
     statement_quote(&s, event->reason, ROWS_TEXT_MAX);

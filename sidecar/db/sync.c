@@ -213,7 +213,8 @@ static int ask(struct sync *sync, const char *sql, uint64_t *ret_request, struct
 int sync_request(struct sync *sync, const struct sync_ask *wanted, uint64_t *ret_request,
                  struct sync_error *ret_error)
 {
-    static const char *const procedures[] = {"step_down", "switchover", "hold", "unhold"};
+    static const char *const procedures[] = {"step_down", "switchover", "hold",
+                                             "unhold",    "alarm_ack",  "release_stopped"};
     bool target = wanted->action == ROWS_SWITCHOVER;
     struct statement s;
     char sql[1024];
@@ -226,6 +227,8 @@ int sync_request(struct sync *sync, const struct sync_ask *wanted, uint64_t *ret
         statement_add(&s, ", '%s'", wanted->target);
     if (wanted->action == ROWS_HOLD)
         statement_add(&s, ", %llu", (unsigned long long)wanted->hold_s);
+    if (wanted->action == ROWS_RELEASE)
+        statement_add(&s, ", %llu", (unsigned long long)wanted->epoch);
     if (wanted->action != ROWS_UNHOLD) {
         statement_add(&s, ", ");
         statement_quote(&s, wanted->why, ROWS_TEXT_MAX);

@@ -62,12 +62,14 @@ int sync_lease(struct sync *sync, const char *lease, struct lease_row *ret_row, 
                struct sync_error *ret_error);
 int sync_members(struct sync *sync, const char *lease, struct rows_member **ret_members, size_t *ret_count,
                  struct sync_error *ret_error);
-/* Writes a request of that kind (CALL step_down, switchover, hold, unhold); the leader acts on it. */
+/* Writes a request of that kind (CALL step_down, switchover, hold…); the leader, or the database, acts on it.
+ */
 struct sync_ask {
     enum rows_action action;
     const char *lease;
     const char *target; /* of a switchover */
     uint64_t hold_s;    /* of a hold */
+    uint64_t epoch;     /* of a release: whose controller is stopped */
     const char *why;    /* all but unhold */
 };
 int sync_request(struct sync *sync, const struct sync_ask *wanted, uint64_t *ret_request,

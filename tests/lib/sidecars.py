@@ -67,7 +67,7 @@ class Sidecar:
         return self
 
     def cli(self, *args, timeout=30):
-        return subprocess.run([str(BINARY), args[0], "--config", str(self.config), *args[1:]], stdout=subprocess.PIPE,
+        return subprocess.run([str(BINARY), *args[0].split(), "--config", str(self.config), *args[1:]], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=timeout)
 
     def status(self):

@@ -1,0 +1,127 @@
+"""What somebody reads the morning after: history, alarms and the log tell one story. And the break-glass release."""
+import json
+import os
+import signal
+import time
+
+from sidecars import wait_for
+
+TTL = 6.0
+
+
+def history(member):
+    done = member.cli("history", "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def told(events, *story):
+    """The story's (member, what, part of the reason) come in that order; other events may stand between them."""
+    rest = iter(events)
+    for member, what, reason in story:
+        for e in rest:
+            if (e["member"], e["what"]) == (member, what) and reason in e["reason"]:
+                break
+        else:
+            raise AssertionError(f"the history does not tell {member}, {what}, {reason} at its place: "
+                                 + "\n".join(f'{e["at"]} {e["member"]} {e["epoch"]} {e["what"]}: {e["reason"]} ({e["who"]})'
+                                             for e in events))
+
+
+def edit(group, sql):
+    return group.lab.nodes[0].query("UPDATE galera_lease.lease SET " + sql + " WHERE name = %s", (group.lease,))
+
+
+def alarms(group):
+    return [what for what, in group.lab.nodes[0].query("SELECT what FROM galera_lease.alarms WHERE lease = %s", (group.lease,))]
+
+
+def test_history_of_a_step_down(three):
+    leader = three.leader()
+    assert leader.cli("step-down", "--reason", "new disk").returncode == 0
+    other = three.wait_leader(10, other_than=leader)
+    wait_for("the other's events", lambda: any(e["what"] == "leading" and e["member"] == other.name for e in history(leader)), 5)
+    events = history(leader)
+    told(events, (leader.name, "acquired", "free"), (leader.name, "promoting", "free"), (leader.name, "leading", "free"),
+         ("", "asked: step_down", "new disk"), (leader.name, "demoting", "step-down, asked by sidecar@"),
+         (leader.name, "stopped", "step-down, asked by"), (leader.name, "released", "step-down"),
+         (other.name, "acquired", "free"), (other.name, "leading", "free"))
+    told(events, (leader.name, "answered: step_down", "done: the controller is stopped"))
+    assert [e["epoch"] for e in events if e["what"] == "leading"] == [1, 2]
+    table = leader.cli("history", "--since", "1h").stdout
+    assert table.startswith("AT") and "new disk" in table
+    assert leader.cli("history", "--since", "soon").returncode == 2
+
+
+def test_row_that_went_back_is_an_alarm_that_lasts(three):
+    """An epoch lowered by hand, as after a restore of an old copy."""
+    leader = three.leader()
+    assert leader.cli("step-down").returncode == 0
+    second = three.wait_leader(10, other_than=leader)
+    wait_for("everybody to have seen epoch 2", lambda: all(m.status().get("epoch", 0) >= 2 for m in three.members), 10)
+    edit(three, "epoch = 1, counter = counter - 1")
+    wait_for("the controller's end", lambda: not three.observer.watched, 5)
+    wait_for("the next leader", lambda: len(three.observer.spans()) == 3, 4 * TTL)
+    assert three.observer.spans()[-1][2] == 3
+    assert "regression" in alarms(three)
+    listed = second.cli("list").stdout
+    assert "ALARM" in listed and "regression" in listed
+    assert "galera-lease alarm ack" in listed
+    assert second.cli("alarm ack").returncode == 2
+    done = second.cli("alarm ack", "--reason", "restored from the backup of monday")
+    assert done.returncode == 0 and "acknowledged" in done.stdout, done.stderr
+    assert alarms(three) == [] and "ALARM" not in second.cli("list").stdout
+    assert any(e["what"].startswith("ALARM: regression") for e in history(second))
+    again = second.cli("alarm ack", "--reason", "x")
+    assert again.returncode == 1 and "there is no open alarm" in again.stdout
+
+
+def test_row_deleted_while_leading(three):
+    leader = three.leader()
+    three.lab.nodes[0].query("DELETE FROM galera_lease.epoch WHERE name = %s", (three.lease,))
+    three.lab.nodes[0].query("DELETE FROM galera_lease.lease WHERE name = %s", (three.lease,))
+    wait_for("the controller's end", lambda: not three.observer.watched, 5)
+    assert "no-row" in alarms(three)
+    wait_for("the reason", lambda: "does not exist" in leader.status().get("why_not_leader", ""), 5)
+    assert leader.cli("list").returncode == 3
+    assert leader.cli("init", "--socket", str(three.lab.nodes[0].socket)).returncode == 0
+    wait_for("the next leader", lambda: len(three.observer.spans()) == 2, 4 * TTL)
+    assert three.observer.spans()[-1][2] > 1  # above every memory
+
+
+def test_ttl_edited_while_leading_is_overwritten(three):
+    leader = three.leader()
+    edit(three, "ttl_ms = 3600000")
+    wait_for("the leader's own ttl", lambda: three.lab.nodes[0].query(
+        "SELECT ttl_ms FROM galera_lease.lease WHERE name = %s", (three.lease,)) == ((TTL * 1000,),), 5)
+    assert three.leader() is leader and len(three.observer.spans()) == 1
+
+
+def test_counter_edited_while_leading_is_a_twin(three):
+    edit(three, "counter = counter + 1000")
+    wait_for("the controller's end", lambda: not three.observer.watched, 5)
+    wait_for("the next leader", lambda: len(three.observer.spans()) == 2, 4 * TTL)
+    assert "lost" in alarms(three)
+
+
+def test_release_of_a_controller_that_a_person_stopped(three):
+    """The leader's host is gone in the middle of a long hold: nobody can confirm the stop but a person."""
+    leader = three.leader()
+    assert leader.cli("hold", "--for", "10m", "--reason", "long upgrade").returncode == 0
+    other = next(m for m in three.members if m is not leader)
+    refused = other.cli("release", "--i-stopped-it", "--reason", "too early")
+    assert refused.returncode == 1 and "its sidecar is alive" in refused.stderr
+    assert other.cli("release", "--reason", "x").returncode == 2
+    guardian = leader.guardian()
+    leader.signal(signal.SIGSTOP)
+    os.kill(guardian, signal.SIGKILL)
+    leader.kill()
+    for _, pid, _, _, _ in three.observer.spans():
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(1.5 * TTL)  # longer than the ttl without a hold
+    assert three.leader() is None
+    done = other.cli("release", "--i-stopped-it", "--reason", "the host is switched off")
+    assert done.returncode == 0 and "is released" in done.stdout, done.stderr
+    three.wait_leader(5, other_than=leader)
+    wait_for("its controller", lambda: len(three.observer.spans()) == 2, 5)
+    told(history(other), ("", "asked: release", "switched off"), ("", "answered: release", "done"))
