@@ -4,6 +4,8 @@ Writers are plain connections, as a controller would have; takeovers are the sta
 its control: the same transaction without a guard commits.
 """
 import contextlib
+import os
+import signal
 import threading
 import time
 
@@ -350,6 +352,42 @@ def test_protect_table_names_the_mistake(lease, lab):
     assert root("INSERT INTO app.`it's ``odd``` VALUES (1)") == SIGNAL
     assert root(f"CALL galera_lease.unprotect_table('app', {name})") == ()
     assert root("INSERT INTO app.`it's ``odd``` VALUES (1)") == ()
+
+
+def test_with_real_sidecars_the_right_to_write_goes_with_the_lease(group, lab):
+    """Nothing but the sidecars' own statements moves it: at a handover, and at a restart in place."""
+    for index in (1, 2):
+        group.add(index, restarts=3)
+    group.init()
+    root = Session(lab.nodes[0])
+    for sql in SETUP.strip().splitlines():
+        assert root(sql) == ()
+    for sql in ("CREATE OR REPLACE TABLE app.job (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB",
+                f"CALL galera_lease.allow_writer('cmon_m1', '{group.lease}', 'm1')",
+                f"CALL galera_lease.allow_writer('cmon_m2', '{group.lease}', 'm2')",
+                f"CALL galera_lease.protect_table('app', 'job', '{group.lease}')"):
+        assert root(sql) == ()
+    group.start()
+    leader = group.wait_leader(10)
+    other = next(m for m in group.members if m is not leader)
+    wait_for("a follower", lambda: other.role() == "follower", 10)
+
+    def write(member, session=None):
+        return (session or Session(member.node, f"cmon_{member.name}"))("INSERT INTO app.job (v) VALUES (1)")
+    session = Session(leader.node, f"cmon_{leader.name}")
+    assert (write(leader, session), write(other)) == ((), SIGNAL)
+    assert leader.cli("step-down").returncode == 0
+    assert group.wait_leader(10, other_than=leader) is other
+    assert (write(other), write(leader), write(leader, session)) == ((), NO_PARENT, NO_PARENT)
+
+    session = Session(other.node, f"cmon_{other.name}")
+    assert write(other, session) == ()
+    before = other.status()["epoch"]
+    pid = other.starts()[-1][0]
+    os.kill(pid, signal.SIGKILL)
+    wait_for("the restart in place", lambda: other.role() == "leader" and other.status()["epoch"] > before, 10)
+    assert (write(other, session), write(other)) == (SIGNAL, ())
+    assert root("CALL galera_lease.unprotect_table('app', 'job')") == ()
 
 
 # ---------------------------------------------------------------- under load
