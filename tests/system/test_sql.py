@@ -10,7 +10,7 @@ SIGNAL = 1644
 NO_TABLE, NO_COLUMN, NO_PROCEDURE = 1142, 1143, 1370
 MATRIX = [
     *[(f"SELECT * FROM galera_lease.{view}", "reader operator sidecar", NO_TABLE)
-      for view in ("controllers", "leader", "history", "requests", "lease", "lease_and_epoch", "member", "request", "event",
+      for view in ("controllers", "leader", "history", "requests", "alarms", "lease", "lease_and_epoch", "member", "request", "event",
                    "writer", "schema_version")],
     *[(f"SELECT * FROM galera_lease.{table}", "", NO_TABLE) for table in ("epoch", "guard")],
     *[(f"DELETE FROM galera_lease.{table}", "", NO_TABLE)
@@ -39,6 +39,7 @@ MATRIX = [
     ("CALL galera_lease.hold('{lease}', 60, 'disks')", "operator sidecar", NO_PROCEDURE),
     ("CALL galera_lease.unhold('{lease}')", "operator sidecar", NO_PROCEDURE),
     ("CALL galera_lease.alarm_ack('{lease}', 'seen')", "operator sidecar", NO_PROCEDURE),
+    ("CALL galera_lease.release_stopped('{lease}', 7, 'its host is off')", "operator sidecar", NO_PROCEDURE),
     ("CALL galera_lease.request_outcome({request})", "operator sidecar", NO_PROCEDURE),
     ("CALL galera_lease.ask('step_down', '{lease}', NULL, NULL, '')", "", NO_PROCEDURE),
     ("CALL galera_lease.guard('{lease}', 7)", "controller", NO_PROCEDURE),
@@ -136,6 +137,8 @@ def test_roles_may_do_what_they_need_and_nothing_else(held, lab):
     ("hold('{lease}', 60, REPEAT('x', 256))", "256 characters"),
     ("hold('{lease}', 60, 'a\\nb')", "one line"),
     ("alarm_ack('{lease}', '')", "why?"),
+    ("release_stopped('{lease}', 7, NULL)", "why?"),
+    ("release_stopped('nosuch', 7, 'off')", "there is no such lease as nosuch"),
     ("switchover('{lease}', NULL, '')", "to which member?"),
     ("switchover('{lease}', 'm2\\n', '')", "cannot be the name of a member"),
     ("switchover('{lease}', 'm9', '')", "there is no such member as m9"),
@@ -157,7 +160,8 @@ def test_procedures_name_the_mistake(held, lab, call, says):
 def test_nobody_leads_only_alarms_are_acknowledged(held, lab):
     answer(held.root, f"UPDATE galera_lease.lease SET state = 'free', nonce = '', counter = 2 WHERE name = '{held.lease}'")
     connection = login(lab.nodes[0], "sql_operator")
-    for call in ("step_down('{0}', '')", "switchover('{0}', 'm2', '')", "hold('{0}', 60, 'disks')", "unhold('{0}')"):
+    for call in ("step_down('{0}', '')", "switchover('{0}', 'm2', '')", "hold('{0}', 60, 'disks')", "unhold('{0}')",
+                 "release_stopped('{0}', 7, 'off')"):
         assert "nobody holds" in complaint(connection, "CALL galera_lease." + call.format(held.lease))
     assert answer(connection, f"CALL galera_lease.alarm_ack('{held.lease}', 'restored on purpose')")[0][0] > 0
 
@@ -180,8 +184,36 @@ def test_requests_say_who_asked_and_are_read_back_from_another_node(held, lab):
     elsewhere = login(lab.nodes[1], "sql_operator")
     (row,) = answer(elsewhere, f"CALL galera_lease.request_outcome({ids['hold']})")
     assert row[0] == ids["hold"] and row[2:7] == (held.lease, "hold", "", 600, who) and row[8:11] == ("done", "m1", "done: held until noon")
-    (row,) = answer(elsewhere, f"CALL galera_lease.request_outcome({ids['ack']})")
+    (row,) = answer(elsewhere, f"CALL galera_lease.request_outcome({ids['unhold']})")
     assert row[8] == "open"
+
+
+def test_alarms_last_until_acknowledged(held, lab):
+    operator = login(lab.nodes[0], "sql_operator")
+    of_lease = f"WHERE lease = '{held.lease}'"
+
+    def outcome(call):
+        request = answer(operator, "CALL galera_lease." + call.format(held.lease))[0][0]
+        return answer(operator, f"CALL galera_lease.request_outcome({request})")[0][8:11]
+    assert outcome("alarm_ack('{0}', 'seen')") == ("refused", "", "refused: there is no open alarm")
+    for member in ("m1", "m2"):
+        answer(held.root, "INSERT INTO galera_lease.event (lease, epoch, member, what, at, alarm) VALUES "
+                          f"('{held.lease}', 7, '{member}', 'regression', UTC_TIMESTAMP(3), TRUE)")
+    assert answer(operator, f"SELECT member, what FROM galera_lease.alarms {of_lease}") == (("m1", "regression"), ("m2", "regression"))
+    assert outcome("alarm_ack('{0}', 'restored on purpose')") == ("done", "", "done: 2 alarm(s) acknowledged")
+    assert answer(operator, f"SELECT * FROM galera_lease.alarms {of_lease}") == ()
+    assert answer(operator, f"SELECT DISTINCT acked_by, ack_reason FROM galera_lease.event {of_lease} AND alarm") == (
+        ("sql_operator@localhost", "restored on purpose"),)
+
+
+def test_break_glass_release_frees_only_the_epoch_that_was_named(held, lab):
+    operator = login(lab.nodes[0], "sql_operator")
+    row = f"SELECT state, epoch, counter, HEX(nonce) = REPEAT('0', 32) FROM galera_lease.lease WHERE name = '{held.lease}'"
+    for epoch, standing in (("6", "refused"), ("NULL", "refused"), ("8", "refused"), ("7", "done")):
+        assert answer(held.root, row) == (("held", 7, 1, 0),)
+        request = answer(operator, f"CALL galera_lease.release_stopped('{held.lease}', {epoch}, 'its host is off')")[0][0]
+        assert answer(operator, f"CALL galera_lease.request_outcome({request})")[0][8] == standing
+    assert answer(held.root, row) == (("free", 7, 2, 1),)
 
 
 def columns(connection, view):
