@@ -10,6 +10,13 @@ static void remember_epoch(struct lease *l, uint64_t epoch)
         l->epoch_seen = max_u64(l->epoch_seen, epoch);
 }
 
+/* R8: a claim on its way must end above what others remember, also if that is the very number it chose. */
+static void outrun_claim(struct lease *l, uint64_t epoch)
+{
+    if (l->claim_open && !l->claim_resume && epoch >= l->claim_epoch && epoch < EPOCH_ABSURD)
+        l->claim_epoch = epoch + 1;
+}
+
 static void absorb_start(struct lease *l, const struct lease_memory *m, struct lease_commands *out)
 {
     lease_assert(!l->started);
@@ -56,6 +63,8 @@ static void absorb_read(struct lease *l, const struct lease_event *e, struct lea
         l->quorum_ok_slow_ns = add_ns(l->now.slow_ns, distrust_ns(l));
     }
     if (e->read.answer == LEASE_ANSWER_ROW) {
+        if (!nonce_equal(&e->read.row.version.nonce, &l->claim_nonce))
+            outrun_claim(l, max_u64(e->read.row.version.epoch, e->read.row.epoch_table));
         remember_epoch(l, e->read.row.version.epoch);
         remember_epoch(l, e->read.row.epoch_table);
         watch_row(l, e, &e->read.row);
@@ -135,6 +144,7 @@ static void absorb_members(struct lease *l, const struct lease_event *e)
         const struct lease_member *m = &e->members.list[i];
         struct lease_peer *p = find_peer(l, m);
 
+        outrun_claim(l, m->epoch_seen);
         remember_epoch(l, m->epoch_seen);
         if (!p)
             continue;

@@ -202,7 +202,12 @@ static void prepare_start(struct lease *l, struct lease_commands *out)
 {
     switch (l->start) {
     case LEASE_START_CLAIM:
-    case LEASE_START_RENEW: l->start = l->claim_resume ? LEASE_START_CHECK : LEASE_START_SAVE; break;
+    case LEASE_START_RENEW:
+        if (l->claim_resume)
+            l->start = LEASE_START_CHECK;
+        else /* a resume that landed late left us the epoch of an earlier start (R9) */
+            l->start = l->own.epoch == l->claim_epoch ? LEASE_START_SAVE : LEASE_START_BUMP;
+        break;
     case LEASE_START_CHECK:
     case LEASE_START_BUMP:
     case LEASE_START_SAVE:
@@ -249,8 +254,12 @@ static void drive_claim(struct lease *l, struct lease_commands *out)
         return;
     if (l->settle)
         send_read(l, out, true, false);
-    else
-        send_write(l, out, l->claim_resume ? LEASE_WRITE_RESUME : LEASE_WRITE_ACQUIRE);
+    else if (l->claim_resume)
+        send_write(l, out, LEASE_WRITE_RESUME);
+    else if (l->now.slow_ns >= takeable_slow_ns(l))
+        send_write(l, out, LEASE_WRITE_ACQUIRE);
+    else /* meanwhile the database was restarted, or lost its quorum: watch again (R4) */
+        fence(l, out, LEASE_REASON_LOST);
 }
 
 static void decide_acquiring(struct lease *l, struct lease_commands *out)
@@ -266,11 +275,16 @@ static void decide_acquiring(struct lease *l, struct lease_commands *out)
     bool unconfirmed = l->deadline_ns == 0;
     bool late = l->now.fast_ns >= add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns);
 
-    if (l->stop_wanted || late || (!unconfirmed && out_of_time(l))) {
+    bool unguarded = l->guardian_failures >= GUARDIAN_DEATHS_MAX;
+
+    if (l->stop_wanted || late || unguarded || (!unconfirmed && out_of_time(l))) {
         enum lease_reason reason = l->stop_wanted ? LEASE_REASON_SHUTDOWN
+                                   : unguarded    ? LEASE_REASON_GUARDIAN
                                    : late         ? LEASE_REASON_UNVERIFIED
                                                   : LEASE_REASON_DEADLINE;
 
+        if (unguarded)
+            l->guardian_failures = 0;
         leave(l, out, reason);
         return;
     }

@@ -25,6 +25,18 @@ static bool never_held(const struct lease *l)
     return l->row.version.epoch == 0 && l->row.version.counter == 0 && l->epoch_seen == 0;
 }
 
+/*
+ * A row that was deleted and made again, between two of our reads: it keeps its epoch, but nobody has counted
+ * in it yet. Whoever held the old one may still count on it, so it is watched (R4).
+ */
+static bool made_again(const struct lease *l, const struct lease_row *row)
+{
+    if (row->version.epoch != 0 && row->version.counter == 0)
+        return true;
+    return l->row_known && row->version.epoch == l->row.version.epoch &&
+           row->version.counter < l->row.version.counter && row->state == LEASE_ROW_FREE;
+}
+
 void watch_row(struct lease *l, const struct lease_event *e, const struct lease_row *row)
 {
     uint64_t now = l->now.slow_ns;
@@ -39,11 +51,12 @@ void watch_row(struct lease *l, const struct lease_event *e, const struct lease_
             l->quick_until_fast_ns = add_ns(l->now.fast_ns, lease_timing_demote_lead_ns(&l->config.timing));
     }
     if (!l->row_known || !version_equal(&row->version, &l->row.version)) {
+        if (made_again(l, row))
+            l->quorum_ok_slow_ns = max_u64(l->quorum_ok_slow_ns, add_ns(now, distrust_ns(l)));
         l->row_since_slow_ns = now;
-        l->row_ttl_ns = row_ttl(row);
-    } else {
-        l->row_ttl_ns = max_u64(l->row_ttl_ns, row_ttl(row));
+        l->row_ttl_ns = l->config.timing.ttl_ns; /* at least: a ttl edited by hand may be too short */
     }
+    l->row_ttl_ns = max_u64(l->row_ttl_ns, row_ttl(row));
     if (row->version.epoch >= l->epoch_seen && row->state != LEASE_ROW_FREE)
         l->held_ttl_ns = row_ttl(row);
     l->row = *row;
@@ -56,22 +69,24 @@ void watch_row(struct lease *l, const struct lease_event *e, const struct lease_
         (row->version.epoch < l->epoch_seen || now < l->instance_ok_slow_ns || now < l->quorum_ok_slow_ns);
 }
 
-/* When the row, as it stands, may be taken, on the slow clock. */
+/*
+ * When the row, as it stands, may be taken, on the slow clock.
+ *
+ * After a restart or without quorum commits may be lost that were acknowledged, and a row that we saw stand
+ * still may have been something else meanwhile: then the watch begins anew, also for a held row, whose holder
+ * may count on a renewal that it forgot (R4).
+ */
 uint64_t takeable_slow_ns(const struct lease *l)
 {
+    uint64_t trusted = max_u64(l->row_since_slow_ns, max_u64(l->instance_ok_slow_ns, l->quorum_ok_slow_ns));
     uint64_t watched = add_ns(l->row_since_slow_ns, lease_timing_watch_ns(l->row_ttl_ns));
     uint64_t distrusted = add_ns(l->row_since_slow_ns, distrust_ns(l));
-    bool below = l->row.version.epoch < l->epoch_seen;
 
+    if (l->row.version.epoch < l->epoch_seen)
+        return max_u64(trusted, max_u64(watched, distrusted));
     if (l->row.state != LEASE_ROW_FREE)
-        return below ? max_u64(watched, distrusted) : watched;
-    if (never_held(l))
-        return l->row_since_slow_ns;
-    if (below)
-        return max_u64(watched, distrusted);
-    uint64_t trusted = max_u64(l->row_since_slow_ns, max_u64(l->instance_ok_slow_ns, l->quorum_ok_slow_ns));
-
-    return min_u64(max_u64(watched, distrusted), trusted);
+        return max_u64(trusted, watched);
+    return never_held(l) ? l->row_since_slow_ns : trusted;
 }
 
 /* Three heartbeats missed, and some. */
@@ -131,12 +146,22 @@ uint64_t attempt_slow_ns(const struct lease *l)
     return at;
 }
 
+/*
+ * The version that an unsettled claim waits for is not there, and for a whole watch nothing has moved: the
+ * row went back behind it. It must not keep us from competing for ever.
+ */
+static bool claim_dead(const struct lease *l)
+{
+    return !version_equal(&l->row.version, &l->claim_expected) &&
+           l->now.slow_ns >= add_ns(l->row_since_slow_ns, distrust_ns(l));
+}
+
 bool may_compete(const struct lease *l)
 {
     return l->role == LEASE_FOLLOWER && l->row_known && !l->row_missing && l->config.priority != 0 &&
            l->guardian_up && !l->fencing && l->controller_stopped && !l->stop_wanted &&
            l->now.fast_ns >= l->backoff_fast_ns && l->saved_erased && l->name == LEASE_NAME_OURS &&
-           (!l->claim_open || version_equal(&l->row.version, &l->claim_expected));
+           (!l->claim_open || version_equal(&l->row.version, &l->claim_expected) || claim_dead(l));
 }
 
 uint32_t lease_priority_now(const struct lease *l)
@@ -150,17 +175,22 @@ uint32_t lease_priority_now(const struct lease *l)
 static void claim(struct lease *l, struct lease_commands *out)
 {
     bool free = l->row.state == LEASE_ROW_FREE;
+    uint64_t new_epoch = max_u64(l->epoch_seen, max_u64(l->row.version.epoch, l->row.epoch_table)) + 1;
 
     if (l->row.version.epoch < l->epoch_seen && !l->regression) {
         l->regression = true;
         emit_note(l, out, LEASE_NOTE_REGRESSION, LEASE_REASON_REGRESSION);
     }
-    if (!l->claim_open) { /* R3: an unsettled nonce is tried again, never replaced */
+    if (!l->claim_open || claim_dead(l)) { /* R3: an unsettled nonce is tried again, not replaced */
         l->claim_open = true;
         l->claim_resume = false;
         l->claim_expected = l->row.version;
         memcpy(l->claim_nonce.bytes, l->entropy, sizeof l->claim_nonce.bytes);
-        l->claim_epoch = max_u64(l->epoch_seen, max_u64(l->row.version.epoch, l->row.epoch_table)) + 1;
+        l->claim_epoch = new_epoch;
+    } else if (l->claim_resume) { /* what it would have resumed is over: an acquisition, with an epoch of its
+                                     own */
+        l->claim_resume = false;
+        l->claim_epoch = new_epoch;
     }
     l->start = LEASE_START_CLAIM;
     l->settle = false;
@@ -221,6 +251,10 @@ void decide_follower(struct lease *l, struct lease_commands *out)
     bool writing = l->op.id != 0 && l->op.is_write;
     bool runs;
 
+    if (l->guardian_failures >= GUARDIAN_DEATHS_MAX) { /* not one to lead for a while */
+        l->guardian_failures = 0;
+        l->backoff_fast_ns = max_u64(l->backoff_fast_ns, add_ns(l->now.fast_ns, l->config.timing.ttl_ns));
+    }
     if (l->stop_wanted && !writing && l->save_id == 0 && !l->fencing) {
         exit_now(l, out);
         return;

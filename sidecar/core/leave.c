@@ -198,7 +198,7 @@ void decide_demoting(struct lease *l, struct lease_commands *out)
     }
     bool in_time = l->holding && l->deadline_ns != 0 && l->now.fast_ns < demote_point(l);
 
-    if (l->restart && in_time && !l->stop_wanted && !l->fencing) {
+    if (l->restart && in_time && !l->stop_wanted && !l->handover && !l->fencing) {
         l->restart = false;
         l->stop = LEASE_STOP_NONE;
         l->start = LEASE_START_BUMP;

@@ -229,6 +229,10 @@ static void write_answer(struct lease *l, struct lease_commands *out, const stru
 {
     bool claim = op->kind == LEASE_WRITE_ACQUIRE || op->kind == LEASE_WRITE_RESUME;
 
+    /* A renewal of a hold that was given up meanwhile: what it left in the row is released once it is read.
+     */
+    if (!claim && op->kind != LEASE_WRITE_RELEASE && !l->holding)
+        return;
     l->retry = true;
     switch (answer) {
     case LEASE_ANSWER_ROW:

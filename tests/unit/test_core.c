@@ -708,6 +708,197 @@ static void test_timing(void **state)
     assert_int_equal(lease_timing_check(&t), LEASE_TIMING_CHECK_BUDGET);
 }
 
+/* A read from a server that has just been started. */
+static void answer_read_of_new_server(struct world *w)
+{
+    struct lease_event e = {.type = LEASE_EVENT_READ};
+
+    e.read.op = w->lease.op.id;
+    e.read.answer = LEASE_ANSWER_ROW;
+    e.read.instance = 8;
+    e.read.row = w->row;
+    feed(w, &e);
+}
+
+/* Reads whenever it asks, until @ns have passed or it claims. */
+static void watch(struct world *w, uint64_t ns)
+{
+    uint64_t until = w->now.fast_ns + ns;
+
+    while (w->lease.role == LEASE_FOLLOWER && w->now.fast_ns < until) {
+        tick(w, 100 * MS);
+        if (w->lease.op.id != 0 && !w->lease.op.is_write)
+            answer_read(w, LEASE_ANSWER_ROW);
+        if (w->lease.hook_id != 0)
+            hook_ends(w, LEASE_HOOK_STOPPED);
+    }
+}
+
+static void test_row_made_again_is_watched(void **state)
+{
+    struct lease_row row = held_row(3, 30), again = {.ttl_ms = 20000, .epoch_table = 3};
+    struct world w;
+
+    (void)state;
+    again.version.epoch = 3;
+    follow(&w, &row);
+    w.row = again; /* deleted and made again between two reads: its holder may still act */
+    watch(&w, 15 * S);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER); /* R4 */
+    watch(&w, 6 * S);
+    assert_int_equal(w.lease.role, LEASE_ACQUIRING);
+}
+
+static void test_edited_ttl_is_not_believed_below_ours(void **state)
+{
+    struct lease_row row = held_row(3, 30);
+    struct world w;
+
+    (void)state;
+    row.ttl_ms = 5000; /* the first that we see of this version */
+    follow(&w, &row);
+    watch(&w, 15 * S);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER); /* R4 */
+    watch(&w, 6 * S);
+    assert_int_equal(w.lease.role, LEASE_ACQUIRING);
+}
+
+static void test_restarted_server_begins_the_watch_anew(void **state)
+{
+    struct lease_row row = held_row(3, 30);
+    struct world w;
+
+    (void)state;
+    follow(&w, &row);
+    watch(&w, 15 * S);
+    while (w.lease.op.id == 0)
+        tick(&w, 100 * MS);
+    answer_read_of_new_server(&w); /* the same row: but renewals after it may be lost */
+    w.lease.instance = 7;          /* the next answers are of the same server */
+    watch(&w, 15 * S);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER); /* R4 */
+    watch(&w, 6 * S);
+    assert_int_equal(w.lease.role, LEASE_ACQUIRING);
+}
+
+static void test_claim_is_not_repeated_on_a_restarted_server(void **state)
+{
+    struct lease_row row = {.ttl_ms = 20000, .version = {.epoch = 3, .counter = 30}, .epoch_table = 3};
+    struct world w;
+
+    (void)state;
+    follow(&w, &row);
+    assert_int_equal(w.lease.role, LEASE_ACQUIRING);
+    answer_write(&w, LEASE_ANSWER_UNKNOWN);
+    tick(&w, S);
+    answer_read_of_new_server(&w);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER); /* R4: what we saw free may have been taken, and lost */
+}
+
+static void test_claim_behind_a_lost_row_is_given_up(void **state)
+{
+    struct lease_row row = {.ttl_ms = 20000, .version = {.epoch = 3, .counter = 30}, .epoch_table = 3};
+    struct lease_nonce first;
+    struct world w;
+
+    (void)state;
+    follow(&w, &row);
+    first = w.lease.claim_nonce;
+    answer_write(&w, LEASE_ANSWER_UNKNOWN);
+    w.row.version.counter = 25; /* the version that the claim waits for is gone for ever */
+    tick(&w, S);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER);
+    watch(&w, 60 * S);
+    assert_int_equal(w.lease.role, LEASE_ACQUIRING);
+    assert_memory_not_equal(&w.lease.claim_nonce, &first, sizeof first);
+}
+
+static void test_late_resume_never_starts_under_its_old_epoch(void **state)
+{
+    struct lease_memory memory = {.epoch_seen = 5, .epoch = 5, .remaining_ns = 15 * S, .nonce = {{9}}};
+    struct lease_event stopped;
+    struct world w;
+
+    (void)state;
+    start(&w, &memory);
+    guardian(&w, LEASE_GUARDIAN_UP);
+    w.row = held_row(5, 50);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.write.write.kind, LEASE_WRITE_RESUME);
+    answer_write(&w, LEASE_ANSWER_UNKNOWN);
+    while (w.lease.role !=
+           LEASE_FOLLOWER) { /* nobody answers: the deadline comes, the controller is stopped */
+        tick(&w, 100 * MS);
+        if (w.lease.hook_id != 0)
+            hook_ends(&w, LEASE_HOOK_STOPPED);
+        if (w.lease.save_id != 0)
+            saved(&w);
+    }
+    (void)stopped;
+    if (w.lease.save_id != 0)
+        saved(&w);
+    w.lease.op.id = 0;
+    watch(&w, 40 * S);
+    assert_int_equal(w.write.write.kind, LEASE_WRITE_ACQUIRE);
+    assert_true(w.write.write.wanted.version.epoch > 5); /* R8, R9: never the epoch of the start before */
+}
+
+static void test_claim_rises_above_what_others_remember(void **state)
+{
+    struct lease_row row = {.ttl_ms = 20000, .version = {.epoch = 3, .counter = 30}, .epoch_table = 3};
+    struct lease_member m = {.name = "m2", .heartbeat = 1, .epoch_seen = 4, .priority = 100};
+    struct lease_event e = {.type = LEASE_EVENT_MEMBERS, .members = {.list = &m, .count = 1}};
+    struct world w;
+
+    (void)state;
+    follow(&w, &row);
+    assert_int_equal(w.write.write.wanted.version.epoch, 4);
+    feed(&w, &e); /* 4 has been used, and lost: m2 remembers */
+    answer_write(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.write.write.kind, LEASE_WRITE_BUMP); /* R8 */
+    assert_int_equal(w.write.write.wanted.version.epoch, 5);
+    assert_int_equal(w.promotes, 0);
+}
+
+static void test_renewal_of_a_hold_given_up_is_no_hold(void **state)
+{
+    struct world w;
+
+    (void)state;
+    lead(&w);
+    while (w.lease.role != LEASE_DEMOTING) {
+        tick(&w, 100 * MS);
+        if (w.lease.hook_id != 0 && w.lease.hook == LEASE_HOOK_CHECK)
+            hook_ends(&w, LEASE_HOOK_DONE);
+    }
+    hook_ends(&w, LEASE_HOOK_DONE);
+    while (w.lease.op.id == 0 || !w.lease.op.is_write)
+        tick(&w, 100 * MS);
+    w.lease.deadline_ns = w.now.fast_ns; /* sent before the deadline, answered after it */
+    hook_ends(&w, LEASE_HOOK_STOPPED);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER);
+    answer_write(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER);
+    assert_false(w.lease.holding);
+}
+
+static void test_two_dead_guardians_and_no_start(void **state)
+{
+    struct world w;
+
+    (void)state;
+    follow(&w, &(struct lease_row){.ttl_ms = 20000});
+    assert_int_equal(w.lease.role, LEASE_ACQUIRING);
+    guardian(&w, LEASE_GUARDIAN_DOWN);
+    guardian(&w, LEASE_GUARDIAN_UP);
+    guardian(&w, LEASE_GUARDIAN_DOWN);
+    guardian(&w, LEASE_GUARDIAN_UP);
+    answer_write(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.promotes, 0); /* not started, to be stopped in the same step */
+    assert_int_equal(w.lease.role, LEASE_DEMOTING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -733,6 +924,15 @@ int main(void)
         cmocka_unit_test(test_newcomer_of_a_live_name_ends),
         cmocka_unit_test(test_dead_name_is_taken),
         cmocka_unit_test(test_leader_keeps_its_name),
+        cmocka_unit_test(test_row_made_again_is_watched),
+        cmocka_unit_test(test_edited_ttl_is_not_believed_below_ours),
+        cmocka_unit_test(test_restarted_server_begins_the_watch_anew),
+        cmocka_unit_test(test_claim_is_not_repeated_on_a_restarted_server),
+        cmocka_unit_test(test_claim_behind_a_lost_row_is_given_up),
+        cmocka_unit_test(test_late_resume_never_starts_under_its_old_epoch),
+        cmocka_unit_test(test_claim_rises_above_what_others_remember),
+        cmocka_unit_test(test_renewal_of_a_hold_given_up_is_no_hold),
+        cmocka_unit_test(test_two_dead_guardians_and_no_start),
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_timing),
     };
