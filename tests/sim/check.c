@@ -51,15 +51,43 @@ void check_acting(struct world *w)
     }
 }
 
+static void told(uint64_t *witness, uint64_t epoch)
+{
+    if (epoch > *witness)
+        *witness = epoch;
+}
+
+/* What this member has been told, and so must remember (R8). */
+void check_told(struct world *w, struct host *h, const struct lease_event *e)
+{
+    uint64_t *witness = &w->check->witness[h->index];
+
+    if (e->type == LEASE_EVENT_START) {
+        *witness = e->start.epoch_seen; /* what was never on the disk is forgotten */
+    } else if (e->type == LEASE_EVENT_READ && e->read.answer == LEASE_ANSWER_ROW) {
+        told(witness, e->read.row.version.epoch);
+        told(witness, e->read.row.epoch_table);
+    } else if (e->type == LEASE_EVENT_MEMBERS) {
+        for (size_t i = 0; i < e->members.count; i++)
+            told(witness, e->members.list[i].epoch_seen);
+    }
+}
+
+/*
+ * Rising, unless the commits that said so are lost and the starter was never told: that is the loss that
+ * nobody could observe. (The watch of a whole ttl gives those who remember the time to say so.)
+ */
 void check_start(struct world *w, struct host *h)
 {
     struct check *c = w->check;
+    bool forgotten = w->db.lost_epoch >= c->highest_started && c->witnessed[h->index] < c->highest_started;
 
-    if (h->controller.epoch <= c->highest_started)
+    if (h->controller.epoch <= c->highest_started && !forgotten)
         check_fail(c, RULE_S2, "%s starts with epoch %" PRIu64 ", but %" PRIu64 " has been started before",
                    host_name(h->index), h->controller.epoch, c->highest_started);
     if (h->controller.epoch > c->highest_started)
         c->highest_started = h->controller.epoch;
+    told(&c->witness[h->index], h->controller.epoch);
     check_acting(w);
 }
 
@@ -90,12 +118,19 @@ void check_write(struct world *w, struct host *h, const struct lease_command *c)
 
 /* ------------------------------------------------------------------ S5 */
 
-void check_promoted(struct world *w, struct host *h, uint64_t epoch)
+/* A start is an epoch of one acquisition: after lost commits a number may come again, a start never. */
+static void check_promote(struct world *w, struct host *h, const struct lease_command *c)
 {
-    if (epoch == w->check->last_promoted)
-        check_fail(w->check, RULE_S5, "%s runs the promote hook a second time for epoch %" PRIu64,
-                   host_name(h->index), epoch);
-    w->check->last_promoted = epoch;
+    struct check *k = w->check;
+
+    for (unsigned i = 0; i < PROMOTED_MAX && i < k->promoted_count; i++)
+        if (k->promoted[i].epoch == c->hook.epoch &&
+            memcmp(&k->promoted[i].nonce, &c->hook.nonce, sizeof c->hook.nonce) == 0)
+            check_fail(k, RULE_S5, "%s runs the promote hook a second time for epoch %" PRIu64,
+                       host_name(h->index), c->hook.epoch);
+    k->witnessed[h->index] = k->witness[h->index];
+    k->promoted[k->promoted_count % PROMOTED_MAX].epoch = c->hook.epoch;
+    k->promoted[k->promoted_count++ % PROMOTED_MAX].nonce = c->hook.nonce;
 }
 
 /* One reign, one demote: a sidecar that leaves PROMOTING or LEADER asks its controller to stop once. */
@@ -104,6 +139,8 @@ void check_hook(struct world *w, struct host *h, const struct lease_command *c)
     const struct lease *l = &h->sidecar.lease;
     struct check *k = w->check;
 
+    if (c->hook.hook == LEASE_HOOK_PROMOTE)
+        check_promote(w, h, c);
     if (c->hook.hook != LEASE_HOOK_DEMOTE || l->role != LEASE_DEMOTING)
         return;
     if (l->reason == LEASE_REASON_ROGUE || l->reason == LEASE_REASON_UNHEALTHY)

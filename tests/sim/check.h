@@ -15,7 +15,8 @@
 #include "world.h"
 
 enum rule { RULE_S1, RULE_S2, RULE_S3, RULE_S4, RULE_S5, RULE_L1, RULE_L2, RULE_CORE, RULES };
-#define RULE(r) (1u << RULE_##r)
+#define PROMOTED_MAX 64
+#define RULE(r)      (1u << RULE_##r)
 
 struct check {
     uint32_t off; /* rules that this profile cannot promise */
@@ -24,7 +25,14 @@ struct check {
     char text[256];
     uint32_t fired; /* also those that are off */
 
-    uint64_t highest_started, last_promoted;
+    uint64_t highest_started;
+    uint64_t witness[HOSTS_MAX]; /* the highest epoch that this host was ever told, as far as it remembers */
+    uint64_t witnessed[HOSTS_MAX]; /* ... when it last began a start */
+    struct {
+        uint64_t epoch;
+        struct lease_nonce nonce;
+    } promoted[PROMOTED_MAX];
+    unsigned promoted_count;
     uint64_t healed_at, bound_ns, led_at;
     bool expected_change; /* an operator, or a fault that may end a reign, had a hand in it */
     uint64_t demoted_epoch[HOSTS_MAX];
@@ -38,7 +46,7 @@ const char *rule_name(enum rule rule);
 
 void check_start(struct world *w, struct host *h);
 void check_acting(struct world *w);
-void check_promoted(struct world *w, struct host *h, uint64_t epoch);
+void check_told(struct world *w, struct host *h, const struct lease_event *e);
 void check_hook(struct world *w, struct host *h, const struct lease_command *c);
 void check_write(struct world *w, struct host *h, const struct lease_command *c);
 void check_role(struct world *w, struct host *h, enum lease_role from, enum lease_role to,

@@ -88,10 +88,18 @@ void db_lose(struct world *w, uint64_t entries)
         entries = db->head;
     if (entries > HISTORY_MAX / 2)
         entries = HISTORY_MAX / 2;
+    /* A row that was never held, and of which nobody remembers a holder, is simply free (R4): what was lost
+     * down to there, nobody can observe. */
+    while (entries > 0 && db_head(w)->row.version.epoch != 0 &&
+           entry(db, db->head - entries)->row.version.epoch == 0)
+        entries--;
     uint64_t from = entry(db, db->head - entries)->at;
+    uint64_t highest = db_head(w)->highest;
 
     db->head -= entries;
     tally.lost_commits += entries;
+    if (db_head(w)->highest < highest && highest > db->lost_epoch)
+        db->lost_epoch = highest;
     trace(w, "db", "%" PRIu64 " commits are lost; the row is at epoch %" PRIu64 " counter %" PRIu64, entries,
           db_head(w)->row.version.epoch, db_head(w)->row.version.counter);
     for (unsigned i = 0; i < db->count; i++)
@@ -215,6 +223,10 @@ void db_put_back(struct world *w)
 
     if (now.exists)
         return;
+    if (w->now < w->db.stall_until) {
+        schedule(w, w->db.stall_until - w->now + 100 * MS, EV_SETTLED, 0, 0, 0, 0);
+        return;
+    }
     row.version.epoch = now.row.epoch_table;
     trace(w, "hand", "the row is made again, epoch %" PRIu64, row.version.epoch);
     db_append(w, &row, true, false);

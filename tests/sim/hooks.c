@@ -89,7 +89,6 @@ static void run_promote(struct world *w, struct host *h)
     uint64_t begins = random_below(w, took);
 
     p->asked = true;
-    check_promoted(w, h, p->epoch);
     if (m == HOOKS_WELL || m == HOOKS_SLOW || chance(w, 50))
         schedule(w, begins, EV_CONTROLLER_UP, h->index, 0, p->gen, 0);
     if (m != HOOKS_HANG && h->hooks[SLOT_SIDECAR].active && h->hooks[SLOT_SIDECAR].kind == LEASE_HOOK_PROMOTE)

@@ -187,6 +187,8 @@ void options_of_seed(uint64_t seed, const struct profile *p, struct options *o)
         o->priority[i] =
             draw(&r, 0, 9) == 0 ? 0 : (uint32_t)(draw(&r, 0, 2) == 0 ? draw(&r, 1, 3) * 50 : 100);
     o->priority[draw(&r, 0, o->members - 1)] = 100;
+    for (unsigned i = 0; p->namesakes && i < HOSTS_MAX; i++)
+        o->priority[i] = 100; /* so that one of each name can lead */
     o->restarts = (uint32_t)draw(&r, 0, 3);
     o->check_failures = (uint32_t)draw(&r, 1, 3);
     o->restart_window_ns = draw(&r, 10, 120) * S;

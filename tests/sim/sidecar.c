@@ -170,6 +170,7 @@ void sidecar_feed(struct world *w, struct host *h, struct lease_event *first)
         random_nonce(w, e->entropy);
         tally.steps++;
         sim_stepping(w, h);
+        check_told(w, h, e);
         lease_step(&s->lease, e, &w->commands);
         for (size_t i = 0; i < w->commands.count; i++)
             perform(w, h, &q, &w->commands.list[i]);

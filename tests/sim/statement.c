@@ -60,6 +60,7 @@ static void next_endpoint(struct world *w, struct host *h)
 {
     struct sim_sidecar *s = &h->sidecar;
 
+    s->connected[s->endpoint] = 0; /* it is closed, and another one opened */
     s->endpoint = (s->endpoint + 1) % w->db.count;
     s->preferred_at = w->now;
 }
@@ -67,6 +68,13 @@ static void next_endpoint(struct world *w, struct host *h)
 static unsigned local_node(const struct world *w, const struct host *h)
 {
     return h->index % w->db.count;
+}
+
+static bool answers_pings(const struct world *w, unsigned host, unsigned node)
+{
+    const struct node *n = &w->db.nodes[node];
+
+    return n->state == NODE_UP && n->primary && w->to_node[host][node] && w->from_node[host][node];
 }
 
 void stmt_client(struct world *w, struct host *h, const struct lease_command *c)
@@ -78,8 +86,13 @@ void stmt_client(struct world *w, struct host *h, const struct lease_command *c)
         return;
     struct statement *s = &w->db.stmts[id];
 
-    if (h->sidecar.endpoint != local_node(w, h) && w->now - h->sidecar.preferred_at > 30 * S)
+    /* Back to the preferred endpoint once it answers again. */
+    if (h->sidecar.endpoint != local_node(w, h) && w->now - h->sidecar.preferred_at > 30 * S &&
+        answers_pings(w, h->index, local_node(w, h))) {
+        h->sidecar.connected[h->sidecar.endpoint] = 0;
         h->sidecar.endpoint = local_node(w, h);
+        h->sidecar.connected[h->sidecar.endpoint] = 0;
+    }
     s->from_client = true;
     s->host = (uint8_t)h->index;
     s->node = (uint8_t)h->sidecar.endpoint;
@@ -229,7 +242,6 @@ void stmt_arrives(struct world *w, unsigned id)
         return;
     }
     if (s->guarded && view->row.epoch_table != s->epoch) {
-        tally.refused_guarded++;
         answer(w, id, LEASE_ANSWER_REFUSED);
         return;
     }
@@ -314,10 +326,12 @@ void stmt_ordered(struct world *w, unsigned id)
         later(w, id, EV_STMT_ORDER, n->blocked_until - w->now);
         return;
     }
-    if (certified(w, s))
+    if (certified(w, s)) {
         commit(w, id);
-    else
+    } else {
+        tally.refused_guarded += s->guarded;
         answer(w, id, LEASE_ANSWER_REFUSED);
+    }
 }
 
 /* ------------------------------------------------------------------ the controller's own work */

@@ -162,6 +162,8 @@ static bool edit(struct world *w, enum fault fault)
     if (!db_head(w)->exists || w->now < w->db.stall_until)
         return false;
     if (fault == FAULT_EDIT_TTL) {
+        if (row.ttl_ms != w->options.timing.ttl_ns / MS)
+            return false; /* in the middle of a hold nobody can know what its holder counts on */
         row.ttl_ms = (uint32_t)random_between(w, row.ttl_ms / 4 + 1, row.ttl_ms * 2);
     } else if (fault == FAULT_EDIT_EPOCH) {
         if (row.version.epoch == 0)
@@ -274,6 +276,12 @@ void request_event(struct world *w, const struct event *e)
 
 /* ------------------------------------------------------------------ healing */
 
+static bool hung_promote(const struct host *h)
+{
+    return h->sidecar.alive && h->hooks[SLOT_SIDECAR].active &&
+           h->hooks[SLOT_SIDECAR].kind == LEASE_HOOK_PROMOTE;
+}
+
 /* What a member that is able to lead still has to wait for, because of what it did before. */
 static uint64_t shortest_backoff(const struct world *w)
 {
@@ -285,6 +293,8 @@ static uint64_t shortest_backoff(const struct world *w)
 
         if (w->options.priority[i] == 0)
             continue;
+        if (hung_promote(&w->hosts[i]))
+            left = w->options.timing.ttl_ns << (l->promote_failures < 3 ? l->promote_failures + 1 : 4);
         if (w->hosts[i].sidecar.alive && l->backoff_fast_ns > l->now.fast_ns)
             left = l->backoff_fast_ns - l->now.fast_ns;
         if (left < least)
@@ -355,6 +365,12 @@ void heal(struct world *w)
     heal_hosts(w);
     uint64_t longest = longest_ttl(w);
     uint64_t more = longest > t->ttl_ns ? longest - t->ttl_ns : 0;
+
+    for (unsigned i = 0; i < w->options.members; i++)
+        if (hung_promote(&w->hosts[i])) { /* it may hang on for all its budget, then is stopped */
+            more += t->promote_budget_ns + lease_timing_demote_lead_ns(t);
+            break;
+        }
 
     /* 2 ttl + promote, and: a lease that was lengthened runs out first; a member that failed to start backs
      * off; both counted on clocks that are 1 % (and, slewed, 8 %) apart. */

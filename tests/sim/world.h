@@ -259,6 +259,7 @@ struct database {
     uint32_t view_gen;
     uint64_t stall_until;
     uint64_t head;
+    uint64_t lost_epoch; /* the highest whose commit was lost */
     struct write_set history[HISTORY_MAX];
     struct member_version members[HOSTS_MAX][VERSIONS]; /* newest first */
     struct statement stmts[STMTS_MAX];
