@@ -22,6 +22,7 @@
 struct tally tally;
 extern jmp_buf sim_escape;
 static struct world world;
+static bool tell_all;
 
 /* One world from beginning to end. */
 static void run_seed(uint64_t seed, const struct profile *profile, bool tracing, struct check *ret_check)
@@ -30,7 +31,8 @@ static void run_seed(uint64_t seed, const struct profile *profile, bool tracing,
 
     options_of_seed(seed, profile, &options);
     check_init(ret_check, profile);
-    world_init(&world, &options, tracing);
+    world_init(&world, &options, tracing || tell_all);
+    world.telling = tell_all && !tracing;
     world.check = ret_check;
     if (setjmp(sim_escape) == 0)
         world_run(&world);
@@ -206,7 +208,7 @@ int main(int argc, char *argv[])
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 
         if (strcmp(argv[i], "--verbose") == 0) {
-            verbose = true;
+            verbose = tell_all = true;
         } else if (strcmp(argv[i], "--edges") == 0) {
             edges = true;
         } else if (strcmp(argv[i], "--controls") == 0) {

@@ -132,7 +132,7 @@ const struct profile profiles[] = {
     {.name = "control-hypervisor",
      .aims = "a hypervisor stops a guest and all its clocks",
      .weight = {[FAULT_HOST_HYPERVISOR] = 3, [FAULT_STEP_DOWN] = 1},
-     .not_promised = RULE(S1) | RULE(L1),
+     .not_promised = RULE(S1) | RULE(S2) | RULE(L1),
      .must_break = RULE(S1),
      .members_min = 2},
     {.name = "control-secret-loss",

@@ -43,6 +43,9 @@ static bool lose_node(struct world *w, enum fault fault)
 
     if (n->state != NODE_UP || (w->options.profile->reigns_last && one_is_missing(w)))
         return false;
+    /* Its return stalls the others too: a second stall on top of the first is another fault. */
+    if (w->options.profile->reigns_last)
+        how_long += w->options.timing.ttl_ns;
     trace(w, "db", "node %u", i);
     if (fault == FAULT_NODE_FREEZE) {
         db_view(w, i);

@@ -321,6 +321,8 @@ void trace_line(struct world *w, const char *who, const char *format, ...)
     va_start(ap, format);
     vsnprintf(line + n, sizeof story.text[0] - (size_t)n, format, ap);
     va_end(ap);
+    if (w->telling)
+        puts(line);
 }
 
 void trace_print(unsigned last)
