@@ -1,5 +1,6 @@
 #include "app/config.h"
 
+#include <errno.h>
 #include <libconfig.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -114,6 +115,13 @@ static void take_count(struct reader *r, const struct option_row *o, const char 
         memcpy(field(r->config, o), &value, sizeof value);
 }
 
+static void take_switch(struct reader *r, const struct option_row *o, const char *text)
+{
+    bool value = strcmp(text, "true") == 0;
+
+    memcpy(field(r->config, o), &value, sizeof value);
+}
+
 /* The text of any option but a list, from the file or (@where NULL) from the table. */
 static void take_text(struct reader *r, const struct option_row *o, const char *text,
                       const config_setting_t *where)
@@ -124,6 +132,7 @@ static void take_text(struct reader *r, const struct option_row *o, const char *
     case OPTION_TEXT: take_line(r, o, text, where); break;
     case OPTION_DURATION: take_duration(r, o, text, where); break;
     case OPTION_COUNT: take_count(r, o, text, where); break;
+    case OPTION_SWITCH: take_switch(r, o, text); break;
     case OPTION_ENDPOINTS: break;
     }
 }
@@ -182,6 +191,11 @@ static void take_setting(struct reader *r, const config_setting_t *s)
         }
         snprintf(number, sizeof number, "%lld", config_setting_get_int64(s));
         take_text(r, o, number, s);
+    } else if (o->type == OPTION_SWITCH) {
+        if (type != CONFIG_TYPE_BOOL)
+            complain(r, s, "%s: must be true or false, without quotes", name);
+        else
+            take_text(r, o, config_setting_get_bool(s) ? "true" : "false", s);
     } else if (type != CONFIG_TYPE_STRING) {
         complain(r, s, "%s: must be a text in quotes%s", name,
                  o->type == OPTION_DURATION ? " with its unit, like \"20s\"" : "");
@@ -277,6 +291,10 @@ static void check_rows(struct reader *r, const config_t *file)
         if ((o->flags & OPTION_HOOK) && r->verify && *(char *)field(r->config, o) &&
             r->verify(field(r->config, o), reason, sizeof reason) != 0)
             complain(r, given, "%s: hook refused: %s", o->name, reason);
+        if ((o->flags & OPTION_READ) && r->verify && *(char *)field(r->config, o) &&
+            access(field(r->config, o), R_OK) < 0)
+            complain(r, given, "%s: %s cannot be read: %s", o->name, (char *)field(r->config, o),
+                     strerror(errno));
     }
 }
 
@@ -326,6 +344,50 @@ static void check_password(struct reader *r, const config_t *file)
                  access_result_text(result));
 }
 
+static const char *first_remote(const struct config *c)
+{
+    struct access_endpoint endpoint;
+
+    for (size_t i = 0; i < c->endpoint_count; i++)
+        if (access_endpoint_parse(c->endpoints[i], &endpoint) == ACCESS_OK &&
+            access_endpoint_remote(&endpoint))
+            return c->endpoints[i];
+    return NULL;
+}
+
+const char *config_in_clear(const struct config *config)
+{
+    return config->tls ? NULL : first_remote(config);
+}
+
+void config_tls(const struct config *config, struct access_tls *ret_tls)
+{
+    *ret_tls = (struct access_tls){};
+    strcpy(ret_tls->ca, config->tls_ca);
+    strcpy(ret_tls->cert, config->tls_cert);
+    strcpy(ret_tls->key, config->tls_key);
+}
+
+static void check_tls(struct reader *r, const config_t *file)
+{
+    const struct config *c = r->config;
+    const char *remote = first_remote(c);
+
+    if (!c->tls && c->tls_ca[0])
+        complain(r, config_lookup(file, "tls"), "tls: false, and yet there is a tls_ca: which of them?");
+    if (c->tls && remote && !config_lookup(file, "tls_ca"))
+        complain(
+            r, config_lookup(file, "endpoints"),
+            "endpoints: \"%s\" is on another host, and there is no tls_ca to know it by; to speak to it in "
+            "clear, write tls = false",
+            remote);
+    if ((c->tls_cert[0] != '\0') != (c->tls_key[0] != '\0'))
+        complain(r, config_lookup(file, c->tls_cert[0] ? "tls_cert" : "tls_key"),
+                 "tls_cert and tls_key: only one of them is given");
+    if (c->tls_cert[0] && !c->tls_ca[0])
+        complain(r, config_lookup(file, "tls_cert"), "tls_cert: is of no use without tls_ca");
+}
+
 static void check_whole(struct reader *r, const config_t *file)
 {
     struct config *c = r->config;
@@ -334,6 +396,7 @@ static void check_whole(struct reader *r, const config_t *file)
     check_words(r, file);
     check_member(r, file);
     check_password(r, file);
+    check_tls(r, file);
     if (!r->timing_unread)
         check_timing(r, file);
     if (c->state_dir[0] == '\0')

@@ -7,6 +7,7 @@
  * seconds. The password file must be a regular file of root or of the running user, with no permission at all
  * for group and others: there is no exception for groups, since who is in one changes behind our back.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,8 @@ struct config {
     size_t endpoint_count;
     char controller_endpoint[CONFIG_TEXT_MAX]; /* one of them, as written there; empty: the first */
     char user[ACCESS_USER_MAX + 1], password_file[CONFIG_PATH_MAX];
+    bool tls;
+    char tls_ca[CONFIG_PATH_MAX], tls_cert[CONFIG_PATH_MAX], tls_key[CONFIG_PATH_MAX];
     struct lease_timing timing;
     uint64_t restart_window_ns;
     uint64_t priority, check_failures, restarts, controller_port, history_days;
@@ -47,3 +50,10 @@ typedef int (*config_verify_fn)(const char *path, char *ret_reason, unsigned siz
  * password file are looked at too, as the user who is going to run the sidecar; NULL: somebody only asks.
  */
 int config_load(const char *path, config_verify_fn verify, struct config *ret, struct config_errors *errors);
+
+/* How other hosts are spoken to. */
+void config_tls(const struct config *config, struct access_tls *ret_tls);
+
+/* The first endpoint on another host that is spoken to in clear because the configuration says so; NULL:
+ * none. */
+const char *config_in_clear(const struct config *config);

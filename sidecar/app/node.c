@@ -300,8 +300,8 @@ static int start_client(struct node *n)
             k.controller = i;
     }
     k.endpoint_count = c->endpoint_count;
-    if (c->password_file[0] && access_password_read(c->password_file, k.password) != ACCESS_OK)
-        return -EACCES;
+    strcpy(k.password_file, c->password_file);
+    config_tls(c, &k.tls);
     return client_new(&k, on_answer, n, &n->client);
 }
 

@@ -7,6 +7,7 @@ enum option_type {
     OPTION_TEXT,      /* printable ASCII */
     OPTION_PATH,      /* absolute path */
     OPTION_DURATION,  /* "20s", "500ms": always with a unit */
+    OPTION_SWITCH,    /* true or false */
     OPTION_COUNT,     /* whole number, min..max */
     OPTION_ENDPOINTS, /* list of "unix:/path" or "host:port" */
 };
@@ -15,6 +16,8 @@ enum {
     OPTION_REQUIRED = 1, /* must be given, and not empty */
     OPTION_TIMING = 2,   /* part of struct lease_timing: judged as a whole by lease_timing_check() */
     OPTION_HOOK = 4,     /* looked at as a hook before the sidecar runs */
+    OPTION_ADVISED = 8,  /* stands alive in the sample, though it may be left out */
+    OPTION_READ = 16,    /* a file that must be readable before the sidecar runs */
 };
 
 struct option_row {

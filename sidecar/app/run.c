@@ -204,6 +204,11 @@ int app_run(const struct config *c)
     set_level(c->log_level);
     log_info("start", "version=%s lease=%s member=%s ttl_ms=%" PRIu64, GALERA_LEASE_VERSION, c->name,
              c->member, c->timing.ttl_ns / LEASE_NS_PER_MS);
+    if (config_in_clear(c))
+        log_warning("tls",
+                    "lease=%s endpoint=%s what=\"tls = false: what is said to other hosts can be read and "
+                    "changed on the way\"",
+                    c->name, config_in_clear(c));
     n->config = c;
     n->hook_pidfd = n->hook_out_fd = n->page_fd = n->lock_fd = -1;
     if (getrandom(n->incarnation.bytes, sizeof n->incarnation.bytes, 0) !=
@@ -219,9 +224,8 @@ int app_run(const struct config *c)
     int r = node_start(n, &memory);
 
     if (r < 0) {
-        log_error("start", "lease=%s error=\"%s\" what=\"endpoints, password_file or threads\"", c->name,
-                  strerror(-r));
-        return r == -EINVAL || r == -EACCES ? EXIT_RUN_CONFIG : EXIT_RUN_FAILED;
+        log_error("start", "lease=%s error=\"%s\" what=\"endpoints or threads\"", c->name, strerror(-r));
+        return r == -EINVAL ? EXIT_RUN_CONFIG : EXIT_RUN_FAILED;
     }
     r = loop_run(n->loop);
     report_beat(n);

@@ -23,10 +23,12 @@ int session_config(const struct cli_options *o, bool verify_hooks, struct config
 int session_open(const struct cli_options *o, const struct config *c, struct sync **ret)
 {
     static struct access_endpoint endpoints[CONFIG_ENDPOINTS_MAX];
+    static struct access_tls tls;
     static char password[ACCESS_PASSWORD_MAX + 1];
     struct sync_config k = {.endpoints = endpoints,
                             .endpoint_count = c->endpoint_count,
                             .user = c->user,
+                            .tls = &tls,
                             .limit_ns = o->timeout_ns,
                             .lease_rules = true};
     struct sync_error error = {0};
@@ -48,6 +50,7 @@ int session_open(const struct cli_options *o, const struct config *c, struct syn
         }
         k.password = password;
     }
+    config_tls(c, &tls);
     int r = sync_open(&k, ret, &error);
 
     return r == 0 ? CLI_OK : session_failed("cannot reach the database", r, &error);

@@ -10,10 +10,12 @@
 static int admin_open(const struct cli_options *o, struct config *c, struct sync **ret)
 {
     static struct access_endpoint endpoint;
+    static struct access_tls tls;
     static char password[ACCESS_PASSWORD_MAX + 1];
     char text[CONFIG_PATH_MAX + 8];
     struct sync_config k = {.endpoints = &endpoint,
                             .endpoint_count = 1,
+                            .tls = &tls,
                             .user = o->user ? o->user : "root",
                             .limit_ns = o->timeout_ns};
     struct sync_error error = {0};
@@ -36,6 +38,7 @@ static int admin_open(const struct cli_options *o, struct config *c, struct sync
         }
         k.password = password;
     }
+    config_tls(c, &tls);
     int r = sync_open(&k, ret, &error);
 
     return r == 0 ? CLI_OK : session_failed("cannot reach the database", r, &error);

@@ -13,6 +13,10 @@ int verb_run(const struct cli_options *o)
     if (o->check_config) {
         printf("%s: no mistakes found; the database may be silent for %llu ms without harm\n", o->config_path,
                (unsigned long long)(lease_timing_silent_ns(&config.timing) / LEASE_NS_PER_MS));
+        if (config_in_clear(&config))
+            fprintf(stderr,
+                    "%s: warning: tls = false: what is said to %s can be read and changed on the way\n",
+                    o->config_path, config_in_clear(&config));
         return CLI_OK;
     }
     return app_run(&config);

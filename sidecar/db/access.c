@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,6 +89,18 @@ int access_endpoint_parse(const char *text, struct access_endpoint *ret_endpoint
         return ACCESS_MALFORMED;
     *ret_endpoint = endpoint;
     return ACCESS_OK;
+}
+
+bool access_endpoint_remote(const struct access_endpoint *endpoint)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+
+    if (endpoint->socket[0] || strcasecmp(endpoint->host, "localhost") == 0)
+        return false;
+    if (inet_pton(AF_INET, endpoint->host, &v4) == 1)
+        return ntohl(v4.s_addr) >> IN_CLASSA_NSHIFT != IN_LOOPBACKNET;
+    return inet_pton(AF_INET6, endpoint->host, &v6) != 1 || !IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 static int password_check(int fd, char *buffer)

@@ -21,6 +21,13 @@ struct access_endpoint {
     uint16_t port;
 };
 
+/* How connections to other hosts are protected. Sockets and loopback do without. */
+#define ACCESS_PATH_MAX 256
+struct access_tls {
+    char ca[ACCESS_PATH_MAX];                         /* who may vouch for a server; empty: no TLS at all */
+    char cert[ACCESS_PATH_MAX], key[ACCESS_PATH_MAX]; /* what we show a server; empty: nothing */
+};
+
 enum access_result {
     ACCESS_OK = 0,
     ACCESS_MALFORMED,  /* endpoint: not one of the shapes above */
@@ -32,6 +39,9 @@ enum access_result {
 
 /* ACCESS_OK or ACCESS_MALFORMED. */
 int access_endpoint_parse(const char *text, struct access_endpoint *ret_endpoint);
+
+/* Is it on another host, as far as its text tells? Not so: sockets, localhost, 127.0.0.0/8, ::1. */
+bool access_endpoint_remote(const struct access_endpoint *endpoint);
 
 /*
  * Reads the first line of @path into @ret_password (ACCESS_PASSWORD_MAX + 1 bytes). The mode is checked on

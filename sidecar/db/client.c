@@ -212,7 +212,6 @@ struct client *client_free(struct client *client)
         close(client->epoll_fd);
     if (client->kick_fd >= 0)
         close(client->kick_fd);
-    explicit_bzero(client->config.password, sizeof(client->config.password));
     free(client);
     return NULL;
 }

@@ -42,7 +42,8 @@ struct client_config {
     size_t endpoint_count; /* at least 1 */
     size_t controller;     /* index of the endpoint that the controller uses */
     char user[ACCESS_USER_MAX + 1];
-    char password[ACCESS_PASSWORD_MAX + 1];
+    char password_file[ACCESS_PATH_MAX]; /* read at each connect; empty: none */
+    struct access_tls tls;
     uint64_t
         silence_ns; /* 0.4 * ttl: limit of a connect and of bookkeeping; second line for lease statements */
 };

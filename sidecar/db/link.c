@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -186,22 +187,33 @@ static bool link_socket(struct link *link)
     return ok;
 }
 
-bool link_open(struct link *link, struct worker_result *result)
+/*
+ * The connector only trusts what it is told to: our CA, that the name in the certificate is the host's, and
+ * nothing in clear.
+ */
+static void set_tls(struct link *link)
+{
+    const struct access_tls *tls = &link->config->tls;
+    my_bool yes = 1;
+
+    mysql_options(link->mysql, MYSQL_OPT_SSL_ENFORCE, &yes);
+    mysql_options(link->mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
+    mysql_options(link->mysql, MYSQL_OPT_SSL_CA, tls->ca);
+    if (tls->cert[0]) {
+        mysql_options(link->mysql, MYSQL_OPT_SSL_CERT, tls->cert);
+        mysql_options(link->mysql, MYSQL_OPT_SSL_KEY, tls->key);
+    }
+}
+
+static void set_options(struct link *link)
 {
     const struct worker_config *c = link->config;
-    const char *socket_path = c->endpoint.socket[0] ? c->endpoint.socket : NULL;
-    unsigned protocol = socket_path ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+    unsigned protocol = c->endpoint.socket[0] ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
     unsigned connect_s = c->connect_timeout_s ? c->connect_timeout_s : 1;
     unsigned io_s = c->io_timeout_s ? c->io_timeout_s : 1, local_infile = 0;
     unsigned long packet = PACKET_MAX;
     my_bool no = 0;
 
-    link->facts = (struct worker_facts){};
-    link->mysql = mysql_init(NULL);
-    if (!link->mysql) {
-        link_fail(result, ANSWER_STAGE_CONNECT, 2008, "out of memory");
-        return false;
-    }
     mysql_options(link->mysql, MYSQL_OPT_PROTOCOL, &protocol);
     mysql_options(link->mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
     mysql_options(link->mysql, MYSQL_OPT_READ_TIMEOUT, &io_s);
@@ -212,16 +224,83 @@ bool link_open(struct link *link, struct worker_result *result)
     mysql_options(link->mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     /* A false server must not be able to ask for the password in clear. */
     mysql_options(link->mysql, MARIADB_OPT_RESTRICTED_AUTH, "mysql_native_password,client_ed25519,parsec");
+}
 
-    if (!mysql_real_connect(link->mysql, socket_path ? NULL : c->endpoint.host, c->user,
-                            c->password[0] ? c->password : NULL, NULL, socket_path ? 0 : c->endpoint.port,
-                            socket_path, 0)) {
-        fail_mysql(link, result, ANSWER_STAGE_CONNECT);
-    } else if (!link_socket(link)) {
-        link_fail(result, ANSWER_STAGE_CONNECT, 2013, "cancelled");
-    } else if (facts_learn(link, result)) {
+/* The password as it is now. */
+static bool read_password(const struct link *link, char *password, struct worker_result *result)
+{
+    const struct worker_config *c = link->config;
+    char text[WORKER_TEXT_MAX + 1];
+
+    if (!c->password_file[0]) {
+        strcpy(password, c->password);
         return true;
     }
+    int r = access_password_read(c->password_file, password);
+    if (r == ACCESS_OK)
+        return true;
+    snprintf(text, sizeof(text), "password_file %s %s", c->password_file, access_result_text(r));
+    link_fail(result, ANSWER_STAGE_CONNECT, WORKER_ERROR_PASSWORD, text);
+    return false;
+}
+
+/* The connector does not say that it was the name: its other refusals of a certificate give their reason. */
+static bool fail_connect(struct link *link, bool secure, struct worker_result *result)
+{
+    char text[WORKER_TEXT_MAX + 1];
+    const char *said = mysql_error(link->mysql), *bare = "Validation of SSL server certificate failed";
+    size_t length = strlen(said);
+
+    if (!secure || length < strlen(bare) || strcmp(said + length - strlen(bare), bare) != 0)
+        return fail_mysql(link, result, ANSWER_STAGE_CONNECT);
+    snprintf(text, sizeof(text), "%s (is it made out for the host %s?)", said, link->config->endpoint.host);
+    link_fail(result, ANSWER_STAGE_CONNECT, mysql_errno(link->mysql), text);
+    return false;
+}
+
+static bool shake_hands(struct link *link, const char *password, struct worker_result *result)
+{
+    const struct worker_config *c = link->config;
+    bool in_socket = c->endpoint.socket[0] != '\0',
+         secure = c->tls.ca[0] && access_endpoint_remote(&c->endpoint);
+
+    if (secure)
+        set_tls(link);
+    if (!mysql_real_connect(link->mysql, in_socket ? NULL : c->endpoint.host, c->user,
+                            password[0] ? password : NULL, NULL, in_socket ? 0 : c->endpoint.port,
+                            in_socket ? c->endpoint.socket : NULL, 0))
+        return fail_connect(link, secure, result);
+    /* Enforcing alone accepts a server without TLS, in some versions of the connector. */
+    if (secure && !mysql_get_ssl_cipher(link->mysql)) {
+        link_fail(result, ANSWER_STAGE_CONNECT, WORKER_ERROR_TLS,
+                  "the server speaks without TLS, and tls_ca asks for it: refused");
+        return false;
+    }
+    if (!link_socket(link)) {
+        link_fail(result, ANSWER_STAGE_CONNECT, 2013, "cancelled");
+        return false;
+    }
+    return true;
+}
+
+bool link_open(struct link *link, struct worker_result *result)
+{
+    char password[ACCESS_PASSWORD_MAX + 1];
+
+    link->facts = (struct worker_facts){};
+    if (!read_password(link, password, result))
+        return false;
+    link->mysql = mysql_init(NULL);
+    if (!link->mysql) {
+        explicit_bzero(password, sizeof(password));
+        link_fail(result, ANSWER_STAGE_CONNECT, 2008, "out of memory");
+        return false;
+    }
+    set_options(link);
+    bool ok = shake_hands(link, password, result);
+    explicit_bzero(password, sizeof(password));
+    if (ok && facts_learn(link, result))
+        return true;
     link_close(link);
     return false;
 }

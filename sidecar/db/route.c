@@ -39,11 +39,11 @@ static int open_worker(struct route *route, enum client_connection_role role, si
     c->endpoint = endpoint;
     c->since_ns = route->now_ns;
     strcpy(config.user, route->config->user);
-    strcpy(config.password, route->config->password);
+    strcpy(config.password_file, route->config->password_file);
+    config.tls = route->config->tls;
     config.connect_timeout_s = (uint32_t)(limit_s < 1 ? 1 : limit_s);
     config.io_timeout_s = config.connect_timeout_s * 3; /* the loop's own limits come first */
     int r = worker_new(&config, &c->worker);
-    explicit_bzero(config.password, sizeof(config.password));
     if (r < 0)
         return r;
     if (epoll_ctl(route->epoll_fd, EPOLL_CTL_ADD, worker_fd(c->worker), &event) < 0) {

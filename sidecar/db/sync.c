@@ -72,6 +72,8 @@ static int try_endpoint(struct sync *sync, const struct sync_config *config, siz
         return -EINVAL;
     strcpy(wc.user, config->user);
     strcpy(wc.password, config->password ? config->password : "");
+    if (config->tls)
+        wc.tls = *config->tls;
     wc.connect_timeout_s = wc.io_timeout_s = (uint32_t)(limit_s > 3600 ? 3600 : limit_s);
     int r = worker_new(&wc, &sync->worker);
     explicit_bzero(wc.password, sizeof(wc.password));

@@ -16,9 +16,10 @@ struct sync_config {
     const struct access_endpoint *endpoints;
     size_t endpoint_count;
     const char *user;
-    const char *password; /* NULL: none (unix_socket authentication) */
-    uint64_t limit_ns;    /* for everything together: connecting and all queries */
-    bool lease_rules;     /* demand a Galera node with a schema that this program knows */
+    const char *password;         /* NULL: none (unix_socket authentication) */
+    const struct access_tls *tls; /* NULL: none */
+    uint64_t limit_ns;            /* for everything together: connecting and all queries */
+    bool lease_rules;             /* demand a Galera node with a schema that this program knows */
 };
 
 struct sync_error {

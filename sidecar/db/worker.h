@@ -43,11 +43,17 @@
 #define WORKER_ERROR_SHAPE 65002
 /* ... the server is no member of a Galera cluster. */
 #define WORKER_ERROR_NOT_GALERA 65003
+/* ... the server speaks without TLS, or a server's certificate or ours is not accepted. */
+#define WORKER_ERROR_TLS 65004
+/* ... the password file cannot be used. */
+#define WORKER_ERROR_PASSWORD 65005
 
 struct worker_config {
     struct access_endpoint endpoint;
     char user[ACCESS_USER_MAX + 1];
     char password[ACCESS_PASSWORD_MAX + 1];
+    char password_file[ACCESS_PATH_MAX]; /* not empty: read at each connect instead, for it may be rotated */
+    struct access_tls tls;
     uint32_t connect_timeout_s; /* second line only; at least 1 */
     uint32_t io_timeout_s;
     bool lease_rules; /* demand a Galera node and a known schema; false for init and the doctor */

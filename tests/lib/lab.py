@@ -13,6 +13,7 @@ import tempfile
 import time
 
 import pymysql
+from certificates import Authority
 
 TUNED = ("evs.suspect_timeout=PT1S;evs.keepalive_period=PT0.25S;evs.inactive_check_period=PT0.25S;"
          "evs.inactive_timeout=PT3S;evs.install_timeout=PT3S;evs.join_retrans_period=PT0.3S")
@@ -33,7 +34,7 @@ class Node:
         self.socket = self.dir / "mysqld.sock"
         self.process = None
 
-    def start(self, bootstrap=False):
+    def start(self, bootstrap=False, tls=True):
         options = f"gmcast.listen_addr=tcp://{self.address}:4567;ist.recv_addr={self.address}:4568;{TUNED}"
         args = [*self.inside(), "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={self.dir}/data",
                 f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log",
@@ -45,10 +46,20 @@ class Node:
                 f"--wsrep-sst-receive-address={self.address}:4444", f"--wsrep-provider-options={options}",
                 "--wsrep-cluster-name=lab", "--wsrep-cluster-address=gcomm://" + ("" if bootstrap else ",".join(
                     n.address for n in self.lab.nodes))]
+        if tls:  # offered, not demanded
+            args += [f"--ssl-ca={self.lab.authority.certificate}", f"--ssl-cert={self.dir}/tls.pem", f"--ssl-key={self.dir}/tls.key"]
         if bootstrap:
             args.append("--wsrep-new-cluster")
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def certify(self, authority=None, **wanted):
+        """A new certificate; a server that runs takes it at once."""
+        (authority or self.lab.authority).issue(self.dir / "tls.pem", self.dir / "tls.key", self.name,
+                                                **{"address": self.address} | wanted)
+        sh("chown", "mysql:mysql", f"{self.dir}/tls.pem", f"{self.dir}/tls.key")
+        if self.process:
+            self.query("FLUSH LOCAL SSL")
 
     def inside(self):
         """What to put before a command that is to run on this host; unlike `ip netns exec` it needs no mount of its own."""
@@ -114,6 +125,7 @@ class Lab:
     def up(self):
         sh("ip", "link", "add", self.bridge, "type", "bridge")
         sh("ip", "link", "set", self.bridge, "up")
+        self.authority = Authority(self.dir / "tls")
         template = self.dir / "template"
         sh("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={template}", "--skip-test-db", "--force",
            "--auth-root-authentication-method=socket")
@@ -121,6 +133,7 @@ class Lab:
             self._plug(node)
             node.dir.mkdir()
             shutil.copytree(template, node.dir / "data")
+            node.certify()
             sh("chown", "-R", "mysql:mysql", str(node.dir))
         self.nodes[0].start(bootstrap=True)
         self.nodes[0].wait_synced()

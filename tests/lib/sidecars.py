@@ -43,6 +43,7 @@ class Sidecar:
         self.process = None
         self.binary = BINARY
         self.command = f"{TICKER} {self.ticks}"
+        self.endpoints = None  # its own node's socket, then the others
         self.options = {"ttl": "6s", "check_interval": "500ms", "restarts": 0} | options
         self.hook = {h: str(ROOT / "hooks/process") for h in ("promote", "demote", "fence", "check")}
 
@@ -50,9 +51,9 @@ class Sidecar:
         self.state.mkdir(exist_ok=True)
         (self.state / "process.conf").write_text(f'COMMAND="{self.command}"\n')
         nodes = [self.node] + [n for n in self.group.lab.nodes if n is not self.node]
-        endpoints = [f"unix:{nodes[0].socket}"] + [f"{n.address}:3306" for n in nodes[1:]]
+        endpoints = self.endpoints or [f"unix:{nodes[0].socket}"] + [f"{n.address}:3306" for n in nodes[1:]]
         settings = {"name": self.group.lease, "member": self.name, "address": self.node.address, "user": "sidecar",
-                    "password_file": str(self.group.dir / "password"), "state_dir": str(self.state),
+                    "password_file": str(self.group.dir / "password"), "tls": False, "state_dir": str(self.state),
                     "run_dir": str(self.run), "libexec_dir": str(LIBEXEC)} | self.hook | self.options
         lines = [f"{k} = {json.dumps(v)};" for k, v in settings.items()]
         lines.append(f"endpoints = ({', '.join(json.dumps(e) for e in endpoints)});")
@@ -66,9 +67,11 @@ class Sidecar:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"), start_new_session=True)
         return self
 
-    def cli(self, *args, timeout=30):
-        return subprocess.run([str(BINARY), *args[0].split(), "--config", str(self.config), *args[1:]], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=timeout)
+    def cli(self, *args, timeout=30, inside=False):
+        """A verb; with inside, on the member's host, for endpoints that only hosts reach."""
+        where = self.node.inside() if inside else []
+        return subprocess.run([*where, str(BINARY), *args[0].split(), "--config", str(self.config), *args[1:]],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout)
 
     def status(self):
         try:

@@ -23,7 +23,7 @@ static struct config_errors errors;
 /* Everything that must be there, on line 1; what a case adds begins on line 2. */
 #define GOOD                                                                                                 \
     "name = \"a\"; endpoints = (\"unix:/s\", \"h:1\"); user = \"u\"; promote = \"/p\"; demote = \"/d\"; "    \
-    "fence = \"/f\"; check = \"/c\"; member = \"m\";\n"
+    "fence = \"/f\"; check = \"/c\"; member = \"m\"; tls = false;\n"
 
 static void write_file(const char *text)
 {
@@ -111,13 +111,24 @@ static const struct mistake mistakes[] = {
      {":2: cgroup: \"on\" is neither \"auto\" nor \"off\"",
       ":3: log_level: \"loud\" is none of \"error\", \"warning\", \"info\", \"debug\"",
       ":4: controller_endpoint: \"h:2\" is not among the endpoints"}},
+    {GOOD "tls_cert = \"/x\";\n",
+     {":2: tls_cert and tls_key: only one of them is given", ":2: tls_cert: is of no use without tls_ca"}},
+    {GOOD "tls_ca = \"/x\";\n", {":1: tls: false, and yet there is a tls_ca: which of them?"}},
+    {"name = \"a\"; user = \"u\"; promote = \"/p\"; demote = \"/d\"; fence = \"/f\"; check = \"/c\"; member "
+     "= \"m\";\n"
+     "endpoints = (\"unix:/s\", \"127.0.0.1\", \"[::1]:1\", \"localhost:2\",\n\"10.0.0.2:3306\", "
+     "\"h\");\ntls = 1;\n",
+     {":4: tls: must be true or false, without quotes",
+      ":2: endpoints: \"10.0.0.2:3306\" is on another host, and there is no tls_ca to know it by; to speak "
+      "to it in "
+      "clear, write tls = false"}},
     {"name = \"a b\";\nmember = \".x\";\nendpoints = ();\nuser = \"\";\npromote = \"p\";\n"
      "demote = \"/d\"; fence = \"/f\"; check = \"/c\";\n",
      {":1: name: \"a b\"" NAME_RULE, ":2: member: \".x\"" NAME_RULE, ":3: " LIST_RULE,
       ":4: user: must not be empty (database account of the sidecar)",
       ":5: promote: \"p\" must be an absolute path"}},
     {"name = \"a\"; user = \"u\"; promote = \"/p\"; demote = \"/d\"; fence = \"/f\"; check = \"/c\";\n"
-     "endpoints = (\"unix:s\",\n\"h:0\",\n7,\n\"h:1\",\n\"h:1\");\nmember = \"m\";\n",
+     "endpoints = (\"unix:s\",\n\"h:0\",\n7,\n\"h:1\",\n\"h:1\");\nmember = \"m\"; tls = false;\n",
      {":2: endpoints: \"unix:s\"" ENDPOINT_RULE, ":3: endpoints: \"h:0\"" ENDPOINT_RULE,
       ":4: endpoints: entry 3 is not a text in quotes", ":6: endpoints: \"h:1\" is given twice"}},
     {"name = \"a\"; user = \"u\"; promote = \"/p\"; demote = \"/d\"; fence = \"/f\"; check = \"/c\";\n"
@@ -305,7 +316,7 @@ static void test_sample_has_every_option(void **state)
         snprintf(alive, sizeof alive, "%s = ", o->name);
         snprintf(comment, sizeof comment, "# %s = ", o->name);
         for (char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-            const char *start = o->flags & OPTION_REQUIRED ? alive : comment;
+            const char *start = o->flags & (OPTION_REQUIRED | OPTION_ADVISED) ? alive : comment;
 
             if (strncmp(line, start, strlen(start)) != 0)
                 continue;
@@ -318,7 +329,8 @@ static void test_sample_has_every_option(void **state)
         if (o->fallback) {
             char expected[256];
 
-            snprintf(expected, sizeof expected, o->type == OPTION_COUNT ? "%s;" : "\"%s\";", o->fallback);
+            snprintf(expected, sizeof expected,
+                     o->type == OPTION_COUNT || o->type == OPTION_SWITCH ? "%s;" : "\"%s\";", o->fallback);
             assert_string_equal(value, expected);
         }
     }

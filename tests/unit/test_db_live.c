@@ -276,12 +276,15 @@ static struct client *client_open(struct seen *seen, size_t endpoints)
                                    .member = "n1",
                                    .endpoint_count = endpoints,
                                    .user = "sc",
-                                   .password = "it's\\secret",
                                    .silence_ns = 8 * LEASE_NS_PER_S};
     struct client *client = NULL;
     memset(&config.incarnation, 7, sizeof(config.incarnation));
     for (size_t i = 0; i < endpoints; i++)
         config.endpoints[i] = root_endpoint;
+    snprintf(config.password_file, sizeof(config.password_file), "%s/password", folder);
+    int fd = open(config.password_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, "it's\\secret\n", 12), 12);
+    close(fd);
     assert_int_equal(client_new(&config, on_answer, seen, &client), 0);
     client_tick(client, now_ns());
     return client;
