@@ -172,6 +172,9 @@ BEGIN
     SET mistake = CASE
         WHEN found_engine IS NULL THEN 'there is no such table; give schema, table and lease'
         WHEN found_engine <> 'InnoDB' THEN CONCAT('the table is ', found_engine, ': only InnoDB can be guarded')
+        -- Measured: such a node meets the trigger when it applies the write, is refused, and leaves the cluster.
+        WHEN @@GLOBAL.slave_run_triggers_for_rbr <> 'NO'
+            THEN 'slave_run_triggers_for_rbr is not NO on this node, which would throw it out of the cluster: set it to NO on every node'
         WHEN schema_name = 'galera_lease' THEN 'the tables of galera_lease itself must stay as they are'
         WHEN NOT EXISTS (SELECT 1 FROM galera_lease.lease l WHERE l.name = COALESCE(lease_name, ''))
             THEN 'there is no such lease; SELECT lease FROM galera_lease.leader lists them'

@@ -346,6 +346,9 @@ def test_protect_table_names_the_mistake(lease, lab):
                  f"forget_writer('x', '{lease.name}')"):
         assert root(f"CALL galera_lease.{call}") == SIGNAL, call
     root(f"CALL galera_lease.allow_writer('cmon_m1', '{lease.name}', 'm1')", "CREATE OR REPLACE TABLE app.`it's ``odd``` (i INT PRIMARY KEY)")
+    assert root("SET GLOBAL slave_run_triggers_for_rbr = 'YES'") == ()
+    refused = root(f"CALL galera_lease.protect_table('app', 'job', '{lease.name}')")
+    assert root("SET GLOBAL slave_run_triggers_for_rbr = 'NO'") == () and refused == SIGNAL
     name = "'it''s `odd`'"
     for _ in range(2):
         assert root(f"CALL galera_lease.protect_table('app', {name}, '{lease.name}')") == ()
