@@ -7,7 +7,7 @@
  * order of preference. After an error that is the endpoint's, an UNKNOWN or a cancel, the next lease
  * statement goes to another endpoint at once: the spare's, if it is connected; else to whichever of two
  * connects first. No statement is ever repeated here. While things are quiet it goes back to the first
- * endpoint once that is Primary and Synced again; rarer and rarer if it does not stay so.
+ * endpoint once it is Primary, Synced and writable again; rarer and rarer if it does not stay so.
  *
  * It decides nothing about the lease and never logs. The caller's core has one lease statement under way at a
  * time (client_read, client_write: -EBUSY otherwise), and owns its time limit: it calls client_cancel().

@@ -65,11 +65,12 @@ static bool learn_identity(struct link *link, struct worker_result *result)
     struct worker_facts *f = &link->facts;
     struct table *table = NULL;
 
-    if (!link_run(link, ANSWER_STAGE_CONNECT, "SELECT VERSION(), @@wsrep_on, @@wsrep_node_name", result,
-                  &table))
+    if (!link_run(link, ANSWER_STAGE_CONNECT, "SELECT VERSION(), @@wsrep_on, @@wsrep_node_name, @@read_only",
+                  result, &table))
         return false;
     table_sanitise(f->version, sizeof(f->version), table_text(table, 0, 0));
     table_sanitise(f->node_name, sizeof(f->node_name), table_text(table, 0, 2));
+    f->writable = strcmp(table_text(table, 0, 3), "0") == 0;
     f->galera = strcmp(table_text(table, 0, 1), "1") == 0 && f->instance != 0;
     table_free(table);
     return true;

@@ -190,7 +190,7 @@ void route_home_result(struct route *route, const struct worker_result *result, 
 
     route_note(route, 0, result);
     route->moved_ns = route->now_ns; /* from here on the pause before another try counts */
-    if (!result->error && facts->primary && facts->synced && quiet && !route->racing &&
+    if (!result->error && facts->primary && facts->synced && facts->writable && quiet && !route->racing &&
         route->connections[CLIENT_LEASE].endpoint != 0)
         go_home(route);
     else

@@ -72,6 +72,7 @@ struct worker_facts {
     uint64_t up_ns;
     bool galera;
     bool primary;
+    bool writable;
     bool synced;        /* ... and has applied what it must have before it takes part */
     uint32_t schema;    /* WORKER_SCHEMA_NONE: none */
     char version[64];   /* sanitised */
