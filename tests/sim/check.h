@@ -11,8 +11,12 @@
  *   L2  no leader change without a cause
  *   CORE an assertion inside the core
  */
+#include <setjmp.h>
+
 #include "profile.h"
 #include "world.h"
+
+extern jmp_buf sim_escape;
 
 enum rule { RULE_S1, RULE_S2, RULE_S3, RULE_S4, RULE_S5, RULE_L1, RULE_L2, RULE_CORE, RULES };
 #define PROMOTED_MAX 64
@@ -27,7 +31,7 @@ struct check {
 
     uint64_t highest_started;
     uint64_t witness[HOSTS_MAX]; /* the highest epoch that this host was ever told, as far as it remembers */
-    uint64_t witnessed[HOSTS_MAX]; /* ... when it last began a start */
+    uint64_t witnessed[HOSTS_MAX]; /* ... when it last chose an epoch */
     struct {
         uint64_t epoch;
         struct lease_nonce nonce;
@@ -58,6 +62,9 @@ void check_failed_stops(struct world *w);
 
 /* Which host's core is stepping: for an assertion in it. */
 void sim_stepping(struct world *w, struct host *h);
+/* Calls @step; an assertion of the core comes back here. */
+void check_guarded(void (*step)(struct world *, struct host *, struct lease_event *), struct world *w,
+                   struct host *h, struct lease_event *e);
 _Noreturn void sim_bug(const char *what);
 
 /* The checkers' own test: each is shown to fire. 0, or how many did not. */

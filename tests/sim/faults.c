@@ -13,6 +13,7 @@ static const char *const names[FAULTS] = {
     [FAULT_SIDECAR_KILL] = "sidecar killed",
     [FAULT_SIDECAR_PAUSE] = "sidecar paused",
     [FAULT_BOTH_PAUSE] = "sidecar and guardian paused",
+    [FAULT_BOTH_RESTART] = "sidecar and guardian killed, back at once",
     [FAULT_BOTH_KILL] = "sidecar and guardian killed",
     [FAULT_HOST_FREEZE] = "host frozen, clocks go on",
     [FAULT_HOST_SUSPEND] = "host suspended",
@@ -192,6 +193,22 @@ static bool kill_both(struct world *w, struct host *h)
     return true;
 }
 
+/* Both gone, but started again long before anybody would have had to fence: it resumes (R7). */
+static bool restart_both(struct world *w, struct host *h)
+{
+    const struct lease *l = &h->sidecar.lease;
+    uint64_t needed = lease_timing_demote_lead_ns(&w->options.timing) + 2 * S;
+
+    if (!both_there(w, h) || h->disturbed_until > w->now || l->deadline_ns < l->now.fast_ns + needed ||
+        h->sidecar.clocks.fast_ns > l->now.fast_ns + S)
+        return false;
+    h->disturbed_until = w->now + w->options.timing.ttl_ns;
+    sidecar_kill(w, h);
+    guardian_kill(w, h);
+    schedule(w, random_between(w, 50 * MS, S), EV_SIDECAR_UP, h->index, 0, 0, 0);
+    return true;
+}
+
 static bool hurt_process(struct world *w, struct host *h, enum fault fault)
 {
     const struct lease_timing *t = &w->options.timing;
@@ -225,6 +242,7 @@ static bool hurt_process(struct world *w, struct host *h, enum fault fault)
         h->disturbed_until = w->now + (chance(w, 30) ? 300 * MS : t->ttl_ns);
         return true;
     case FAULT_BOTH_KILL: return kill_both(w, h);
+    case FAULT_BOTH_RESTART: return restart_both(w, h);
     case FAULT_STOP:
         if (!whole)
             return false;
@@ -255,6 +273,7 @@ bool fault_hurt(struct world *w, enum fault fault)
     case FAULT_BOTH_PAUSE:
     case FAULT_GUARDIAN_KILL:
     case FAULT_BOTH_KILL:
+    case FAULT_BOTH_RESTART:
     case FAULT_STOP: return hurt_process(w, h, fault);
     case FAULT_HOST_FREEZE:
     case FAULT_HOST_SUSPEND:

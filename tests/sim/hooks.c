@@ -117,6 +117,7 @@ static void act_fence(struct world *w, struct host *h, unsigned slot, enum hook_
     uint64_t most = t->kill_budget_ns * 9 / 20; /* its share of K is a half */
     uint64_t took = m == HOOKS_WELL ? random_below(w, 50 * MS) : random_below(w, most);
 
+    promote_kill(w, h); /* also one that an earlier sidecar left: it is found by its marks */
     controller_stop(w, h, took);
     report(w, h, slot, took + MS, m == HOOKS_FAIL ? LEASE_HOOK_FAILED : LEASE_HOOK_DONE);
 }

@@ -6,7 +6,6 @@
  *
  * Exit codes: 0 nothing found, 1 a rule was broken, 2 usage.
  */
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -20,7 +19,6 @@
 #define CONTROL_SEEDS 200
 
 struct tally tally;
-extern jmp_buf sim_escape;
 static struct world world;
 static bool tell_all;
 

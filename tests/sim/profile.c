@@ -7,7 +7,8 @@
 #define PROCESS_FAULTS                                                                                       \
     [FAULT_SIDECAR_KILL] = 3, [FAULT_SIDECAR_PAUSE] = 3, [FAULT_BOTH_PAUSE] = 2, [FAULT_HOST_FREEZE] = 2,    \
     [FAULT_HOST_SUSPEND] = 2, [FAULT_HOST_CRASH] = 2, [FAULT_DISK_LOST] = 1, [FAULT_GUARDIAN_KILL] = 3,      \
-    [FAULT_CONTROLLER_DIES] = 3, [FAULT_ROGUE] = 1, [FAULT_HOOKS] = 4, [FAULT_DISK] = 2, [FAULT_STOP] = 2
+    [FAULT_BOTH_RESTART] = 2, [FAULT_CONTROLLER_DIES] = 3, [FAULT_ROGUE] = 1, [FAULT_HOOKS] = 4,             \
+    [FAULT_DISK] = 2, [FAULT_STOP] = 2
 #define CLOCK_FAULTS   [FAULT_CLOCK] = 3, [FAULT_WALL_CLOCK] = 1
 #define NETWORK_FAULTS [FAULT_LINK] = 3, [FAULT_CUT_OFF] = 3, [FAULT_ANSWERS] = 3, [FAULT_REFUSALS] = 2
 #define NODE_FAULTS                                                                                          \

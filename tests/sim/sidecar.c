@@ -7,6 +7,7 @@
 #include "world.h"
 
 #include "check.h"
+#include "trace/trace.h"
 
 #define QUEUE             32
 #define GUARDIAN_RETRY_NS (100 * MS)
@@ -141,6 +142,18 @@ static void perform(struct world *w, struct host *h, struct queue *q, const stru
     (void)s;
 }
 
+static void tell_event(struct world *w, const struct host *h, const struct lease_event *e)
+{
+    char text[TRACE_LINE_MAX];
+    bool dull = e->type == LEASE_EVENT_TICK || e->type == LEASE_EVENT_READ ||
+                e->type == LEASE_EVENT_MEMBERS ||
+                (e->type == LEASE_EVENT_WRITE && e->write.answer == LEASE_ANSWER_ROW) ||
+                (e->type == LEASE_EVENT_HOOK && h->sidecar.lease.hook == LEASE_HOOK_CHECK);
+
+    if ((!dull || w->telling) && trace_event_print(e, text, sizeof text) > 0)
+        trace(w, host_name(h->index), "< %s", text);
+}
+
 static void set_wake(struct world *w, struct host *h)
 {
     const struct lease *l = &h->sidecar.lease;
@@ -169,6 +182,8 @@ void sidecar_feed(struct world *w, struct host *h, struct lease_event *first)
         e->now = (struct lease_now){.fast_ns = s->clocks.fast_ns, .slow_ns = s->clocks.slow_ns};
         random_nonce(w, e->entropy);
         tally.steps++;
+        if (w->tracing)
+            tell_event(w, h, e);
         sim_stepping(w, h);
         check_told(w, h, e);
         lease_step(&s->lease, e, &w->commands);

@@ -3,6 +3,8 @@
 #include "profile.h"
 #include "world.h"
 
+#define FAULTS_MIN 10
+
 static void undo_later(struct world *w, uint64_t delay, enum fault fault, unsigned what, uint64_t arg)
 {
     schedule(w, delay, EV_UNDO, (unsigned)fault, what, 0, arg);
@@ -347,6 +349,10 @@ void heal(struct world *w)
     const struct lease_timing *t = &w->options.timing;
     struct database *db = &w->db;
 
+    if (w->faults_done < FAULTS_MIN) { /* a run shows little without enough of them */
+        schedule(w, w->options.fault_gap_ns, EV_HEAL, 0, 0, 0, 0);
+        return;
+    }
     w->healed = true;
     trace(w, "fault", "all is healed");
     memset(w->to_node, true, sizeof w->to_node);
