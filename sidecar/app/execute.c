@@ -239,7 +239,7 @@ static void perform(struct node *n, const struct lease_command *c)
                          hold_reason(n, &c->write.wanted)) < 0)
             answer_refused(n, c->write.op, true);
         break;
-    case LEASE_COMMAND_CANCEL: client_cancel(n->client, c->cancel.op); break;
+    case LEASE_COMMAND_CANCEL: node_silent(n, client_cancel(n->client, c->cancel.op)); break;
     case LEASE_COMMAND_HOOK: start_hook_command(n, c); break;
     case LEASE_COMMAND_HOOK_KILL: kill_hook_command(n, c->hook_kill.id); break;
     case LEASE_COMMAND_ARM: arm(n, c); break;

@@ -199,6 +199,18 @@ static void note_error(struct node *n, const struct client_answer *a)
                     lease_answer_name(a->answer));
 }
 
+void node_silent(struct node *n, const char *endpoint)
+{
+    if (!endpoint)
+        return;
+    snprintf(n->last_error, sizeof n->last_error, "%s: no answer in time", endpoint);
+    if (!said_lately(n, n->last_error))
+        log_warning(
+            "database",
+            "lease=%s endpoint=%s error=0 text=\"no answer in time\" action=\"on through another endpoint\"",
+            n->config->name, endpoint);
+}
+
 static void on_answer(const struct client_answer *a, void *userdata)
 {
     struct node *n = userdata;

@@ -81,6 +81,7 @@ int node_start(struct node *node, const struct lease_memory *memory);
 void execute(struct node *node, const struct lease_commands *commands);
 void execute_hook_poll(void *node);
 void node_queue(struct node *node, const struct lease_event *event);
+void node_silent(struct node *node, const char *endpoint); /* it did not answer in time; NULL: none */
 
 /* requests.c: what operators ask for through the database. */
 void requests_poll(void *node);

@@ -259,17 +259,19 @@ int client_write(struct client *client, uint32_t id, enum lease_write kind,
     return r < 0 ? r : op_start(client, id, true, false, false);
 }
 
-void client_cancel(struct client *client, uint32_t id)
+const char *client_cancel(struct client *client, uint32_t id)
 {
     if (!client->op.active || client->op.id != id)
-        return;
+        return NULL;
+    size_t endpoint = client->route.connections[client->op.role].endpoint;
     client->op.active = false;
     client->doubt = true;
-    client->route.status.endpoints[client->route.connections[client->op.role].endpoint].failures++;
+    client->route.status.endpoints[endpoint].failures++;
     if (client->op.role == CLIENT_LEASE)
         route_switch(&client->route);
     else
         route_drop(&client->route, client->op.role);
+    return client->config.endpoints[endpoint].text;
 }
 
 /* Sent by the next dispatch: a callback never comes from the call itself. */

@@ -170,8 +170,8 @@ int client_write(struct client *client, uint32_t id, enum lease_write kind,
                  const char *hold_reason);
 
 /* Gives up on a lease statement: no callback for it, and another connection for the next. Unknown ids do
- * nothing. */
-void client_cancel(struct client *client, uint32_t id);
+ * nothing. Returns the endpoint that was given up on, or NULL. */
+const char *client_cancel(struct client *client, uint32_t id);
 
 /* Bookkeeping. 0, -ENOBUFS, -EALREADY, -EINVAL, -ENOMEM. */
 int client_heartbeat(struct client *client, const struct client_heartbeat *heartbeat);

@@ -57,8 +57,7 @@ def test_leader_goes_on_through_the_next(crooked, group, mode):
     time.sleep(TTL / 2)  # past the deadline that it had when this began
     assert crooked.role() == "leader"
     assert [span[2] for span in group.observer.spans()] == [1]
-    if mode != "silent":  # that is only noticed by its time limit
-        assert says(crooked, crooked.endpoints[0])
+    assert says(crooked, crooked.endpoints[0])
     terminate_at_once(crooked, 4)
 
 
