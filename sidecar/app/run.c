@@ -106,6 +106,7 @@ static void find_cgroups(struct node *n)
                     "its session is found by its environment only\"",
                     n->config->name, strerror(-r));
     } else {
+        cgroup_kill(n->cgroup_hook); /* hooks of a sidecar that is gone: nobody would hear of their end */
         log_info("containment", "lease=%s kind=cgroup path=%s", n->config->name, n->cgroup_base);
     }
 }

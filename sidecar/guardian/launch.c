@@ -1,7 +1,7 @@
 /*
  * galera-lease-launch: the last step before a hook runs.
  *
- *     galera-lease-launch [--cgroup DIR] [--page-fd N --epoch E] -- /path/to/executable
+ *     galera-lease-launch [--cgroup DIR] [--page-fd N --epoch E] [--with-parent PID] -- /path/to/executable
  *
  * Own session, own cgroup, signals as a fresh process expects them, and, for a promote hook, the question to
  * the guardian's page whether this epoch may still start anything. It runs between fork and exec, where the
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,24 +67,41 @@ static void ask_page(int fd, uint64_t epoch)
     }
 }
 
+/*
+ * A demote that outlives its sidecar would go on to stop what the next sidecar has started since. The signal
+ * comes when the thread that spawned us ends, which is the parent's main thread.
+ */
+static void end_with_parent(pid_t parent)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        die(CHILD_EXIT_SETUP, "cannot be tied to", "its parent");
+    if (getppid() != parent) /* it ended before we asked */
+        raise(SIGKILL);
+}
+
 int main(int argc, char *argv[])
 {
     const char *cgroup = NULL;
     int page_fd = -1, i = 1;
-    uint64_t epoch = 0;
+    uint64_t epoch = 0, parent = 0;
 
     for (; i + 1 < argc && strcmp(argv[i], "--") != 0; i += 2) {
         if (strcmp(argv[i], "--cgroup") == 0)
             cgroup = argv[i + 1];
         else if (strcmp(argv[i], "--page-fd") == 0)
             page_fd = atoi(argv[i + 1]);
-        else if (strcmp(argv[i], "--epoch") != 0 || parse_u64(argv[i + 1], &epoch) < 0)
+        else if (strcmp(argv[i], "--epoch") == 0 && parse_u64(argv[i + 1], &epoch) == 0)
+            continue;
+        else if (strcmp(argv[i], "--with-parent") != 0 || parse_u64(argv[i + 1], &parent) < 0)
             break;
     }
     if (i + 1 >= argc || strcmp(argv[i], "--") != 0) {
-        fprintf(stderr, "usage: galera-lease-launch [--cgroup DIR] [--page-fd N --epoch E] -- EXECUTABLE\n");
+        fprintf(stderr, "usage: galera-lease-launch [--cgroup DIR] [--page-fd N --epoch E] "
+                        "[--with-parent PID] -- EXECUTABLE\n");
         return CHILD_EXIT_SETUP;
     }
+    if (parent != 0)
+        end_with_parent((pid_t)parent);
     setsid(); /* fails only for a group leader, which has what we want */
     if (cgroup)
         join_cgroup(cgroup);

@@ -131,6 +131,7 @@ static int start_step(struct hook_run *run)
                               .envp = run->env,
                               .cgroup = run->cgroup,
                               .page_fd = run->page_fd,
+                              .with_parent = run->kind != HOOK_PROMOTE, /* the guardian knows of those */
                               .epoch = run->epoch};
 
     run->next++;

@@ -40,8 +40,8 @@ static int run(const struct child_request *q, int out, char *const argv[], pid_t
 
 int child_start(const struct child_request *q, struct child *ret_child)
 {
-    char epoch[24];
-    char *argv[12];
+    char epoch[24], parent[24];
+    char *argv[14];
     unsigned n = 0;
     int out[2];
     pid_t pid;
@@ -57,6 +57,11 @@ int child_start(const struct child_request *q, struct child *ret_child)
         argv[n++] = (char *)"3";
         argv[n++] = (char *)"--epoch";
         argv[n++] = epoch;
+    }
+    if (q->with_parent) {
+        snprintf(parent, sizeof parent, "%d", (int)getpid());
+        argv[n++] = (char *)"--with-parent";
+        argv[n++] = parent;
     }
     argv[n++] = (char *)"--";
     argv[n++] = (char *)q->path;

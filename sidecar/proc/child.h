@@ -5,6 +5,7 @@
  * The sidecar has threads, so no C code of ours may run in a forked child: posix_spawn starts the launcher
  * (guardian/launch.c), which makes the session, joins the cgroup, asks the guardian's page, and execs.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,7 @@ struct child_request {
     const char *cgroup; /* folder to join; NULL: none */
     int page_fd;        /* >= 0: ask this page first ... */
     uint64_t epoch;     /* ... whether this epoch may start */
+    bool with_parent;   /* killed when we end: nobody would be left to hear of it */
 };
 
 struct child {
