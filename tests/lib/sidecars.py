@@ -42,6 +42,7 @@ class Sidecar:
         self.ticks = self.dir / "ticks"
         self.process = None
         self.binary = BINARY
+        self.environment = {}
         self.command = f"{TICKER} {self.ticks}"
         self.endpoints = None  # its own node's socket, then the others
         self.options = {"ttl": "6s", "check_interval": "500ms", "restarts": 0} | options
@@ -64,7 +65,8 @@ class Sidecar:
         self.write_config()
         self.process = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.node.ns}", str(self.binary), "run", "--config", str(self.config)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"), start_new_session=True)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"), start_new_session=True,
+            env=os.environ | self.environment)
         return self
 
     def cli(self, *args, timeout=30, inside=False):
