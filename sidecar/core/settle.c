@@ -229,9 +229,9 @@ static void write_answer(struct lease *l, struct lease_commands *out, const stru
 {
     bool claim = op->kind == LEASE_WRITE_ACQUIRE || op->kind == LEASE_WRITE_RESUME;
 
-    /* A renewal of a hold that was given up meanwhile: what it left in the row is released once it is read.
+    /* Of a hold or a claim that was given up meanwhile: what it left in the row is settled once that is read.
      */
-    if (!claim && op->kind != LEASE_WRITE_RELEASE && !l->holding)
+    if (op->kind != LEASE_WRITE_RELEASE && (l->role == LEASE_FOLLOWER || (!claim && !l->holding)))
         return;
     l->retry = true;
     switch (answer) {

@@ -107,7 +107,9 @@ void hook_run_event(struct world *w, const struct event *e)
     }
     if (!k->active || k->gen != e->gen)
         return;
-    schedule(w, random_below(w, pace(w)), EV_HOOK_ACT, e->a, e->b, k->gen, (uint64_t)mood(w, h, k->kind));
+    uint64_t looks = random_below(w, k->kind == LEASE_HOOK_CHECK ? pace(w) / 4 : pace(w));
+
+    schedule(w, looks, EV_HOOK_ACT, e->a, e->b, k->gen, (uint64_t)mood(w, h, k->kind));
 }
 
 /* K is a promise about the fence hook: it kills in time; what it says of itself is another matter. */

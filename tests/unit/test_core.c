@@ -883,6 +883,29 @@ static void test_renewal_of_a_hold_given_up_is_no_hold(void **state)
     assert_false(w.lease.holding);
 }
 
+static void test_claim_given_up_and_confirmed_is_no_hold(void **state)
+{
+    struct lease_memory memory = {.epoch_seen = 5, .epoch = 5, .remaining_ns = 12 * S, .nonce = {{9}}};
+    struct world w;
+
+    (void)state;
+    start(&w, &memory);
+    guardian(&w, LEASE_GUARDIAN_UP);
+    w.row = held_row(5, 50);
+    answer_read(&w, LEASE_ANSWER_ROW);
+    assert_int_equal(w.write.write.kind, LEASE_WRITE_RESUME);
+    while (w.lease.role == LEASE_ACQUIRING)
+        tick(&w, 100 * MS);
+    hook_ends(&w, LEASE_HOOK_DONE);
+    hook_ends(&w, LEASE_HOOK_STOPPED);
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER);
+    answer_write(&w, LEASE_ANSWER_ROW); /* the resume, at last */
+    assert_int_equal(w.lease.role, LEASE_FOLLOWER);
+    tick(&w, S);
+    answer_read(&w, LEASE_ANSWER_ROW); /* the row says that it is ours: settled from there (R3) */
+    assert_int_equal(w.lease.role, LEASE_ACQUIRING);
+}
+
 static void test_two_dead_guardians_and_no_start(void **state)
 {
     struct world w;
@@ -932,6 +955,7 @@ int main(void)
         cmocka_unit_test(test_late_resume_never_starts_under_its_old_epoch),
         cmocka_unit_test(test_claim_rises_above_what_others_remember),
         cmocka_unit_test(test_renewal_of_a_hold_given_up_is_no_hold),
+        cmocka_unit_test(test_claim_given_up_and_confirmed_is_no_hold),
         cmocka_unit_test(test_two_dead_guardians_and_no_start),
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_timing),
