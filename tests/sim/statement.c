@@ -180,7 +180,9 @@ static bool reached(struct world *w, unsigned id)
     struct statement *s = &w->db.stmts[id];
     struct node *n = &w->db.nodes[s->node];
     struct host *h = &w->hosts[s->host];
-    bool known = !s->from_client || h->sidecar.connected[s->node] == n->instance;
+    /* One that was given up on is on a connection of its own, which was made in time. */
+    bool current = s->from_client && h->sidecar.stmt == (int)id && h->sidecar.gen == s->sidecar_gen;
+    bool known = !current || h->sidecar.connected[s->node] == n->instance;
 
     if (s->from_client && !w->to_node[s->host][s->node]) {
         /* TCP may still bring it when the link is back, long after the client has given up. */
@@ -195,9 +197,9 @@ static bool reached(struct world *w, unsigned id)
         return false;
     }
     if (n->state == NODE_DOWN || !known) {
-        bool broke = s->from_client && h->sidecar.connected[s->node] != 0;
+        bool broke = current && h->sidecar.connected[s->node] != 0;
 
-        if (s->from_client)
+        if (current)
             h->sidecar.connected[s->node] = 0;
         if (n->state == NODE_DOWN || broke) { /* connection refused: not sent; broken: who knows */
             answer(w, id, broke && s->is_write ? LEASE_ANSWER_UNKNOWN : LEASE_ANSWER_REFUSED);
