@@ -18,6 +18,13 @@
 #define CONFIG_PATH_MAX      256
 #define CONFIG_ENDPOINTS_MAX 16
 #define CONFIG_ERRORS_MAX    64
+#define CONFIG_OPTIONS_MAX   96
+
+/* Where an option's value was read. */
+struct config_origin {
+    char file[CONFIG_PATH_MAX];
+    unsigned line; /* 0: nowhere, it is the default */
+};
 
 struct config {
     char name[LEASE_NAME_MAX + 1], member[LEASE_NAME_MAX + 1];
@@ -35,21 +42,32 @@ struct config {
     char promote[CONFIG_PATH_MAX], demote[CONFIG_PATH_MAX], fence[CONFIG_PATH_MAX], check[CONFIG_PATH_MAX];
     char state_dir[CONFIG_PATH_MAX], run_dir[CONFIG_PATH_MAX], libexec_dir[CONFIG_PATH_MAX];
     char cgroup[CONFIG_TEXT_MAX], log_level[CONFIG_TEXT_MAX];
+
+    char file[CONFIG_PATH_MAX];                       /* the whole was read from */
+    struct config_origin origins[CONFIG_OPTIONS_MAX]; /* in the order of the table */
 };
 
 struct config_errors {
     size_t count;
     char list[CONFIG_ERRORS_MAX][768]; /* "file:line: what is wrong"; "file: …" when something is missing */
+    bool timing_unread; /* a duration could not be read: what the others add up to means nothing */
 };
 
 /* Checks a hook path; 0 or 1 with a reason. Given by the caller, so that this layer needs no hooks. */
 typedef int (*config_verify_fn)(const char *path, char *ret_reason, unsigned size);
 
 /*
- * 0 with everything filled in; 1 with at least one error, and @ret is not to be used. With @verify, hooks and
+ * 0 with everything filled in; 1 with at least one error, and of @ret nothing is to be used but, unless
+ * errors->timing_unread, the times as they were asked for. With @verify, hooks and
  * password file are looked at too, as the user who is going to run the sidecar; NULL: somebody only asks.
  */
 int config_load(const char *path, config_verify_fn verify, struct config *ret, struct config_errors *errors);
+
+/* An endpoint that is silent for so long is left for the next one. */
+static inline uint64_t config_endpoint_limit_ns(const struct lease_timing *t)
+{
+    return t->ttl_ns * 2 / 5;
+}
 
 /* How other hosts are spoken to. */
 void config_tls(const struct config *config, struct access_tls *ret_tls);

@@ -300,7 +300,8 @@ static void on_tick(void *userdata)
 static int start_client(struct node *n)
 {
     const struct config *c = n->config;
-    struct client_config k = {.incarnation = n->incarnation, .silence_ns = c->timing.ttl_ns * 2 / 5};
+    struct client_config k = {.incarnation = n->incarnation,
+                              .silence_ns = config_endpoint_limit_ns(&c->timing)};
 
     strcpy(k.lease, c->name);
     strcpy(k.member, c->member);

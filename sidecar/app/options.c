@@ -1,5 +1,6 @@
 #include "app/options.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "app/config.h"
@@ -9,12 +10,12 @@
 const struct option_row option_rows[] = {
     {"name", OPTION_NAME, OPTION_REQUIRED, FIELD(name), NULL, 0, 0,
      "the lease: one name per controller service"},
-    {"member", OPTION_NAME, 0, FIELD(member), NULL, 0, 0, "this member; the host name if not given"},
+    {"member", OPTION_NAME, 0, FIELD(member), NULL, 0, 0, "this member", "the host name"},
     {"address", OPTION_TEXT, 0, FIELD(address), "", 0, 0, "where people and clients find this controller"},
     {"endpoints", OPTION_ENDPOINTS, OPTION_REQUIRED, FIELD(endpoints), NULL, 0, 0,
      "Galera nodes in order of preference: \"unix:/path\" or \"host:port\""},
     {"controller_endpoint", OPTION_TEXT, 0, FIELD(controller_endpoint), "", 0, 0,
-     "the endpoint that the controller itself uses; the first one if not given"},
+     "the endpoint that the controller itself uses", "the first one"},
     {"user", OPTION_TEXT, OPTION_REQUIRED, FIELD(user), NULL, 0, 0, "database account of the sidecar"},
     {"password_file", OPTION_PATH, 0, FIELD(password_file), "", 0, 0,
      "its password, in a file that nobody else may read; empty: unix_socket authentication"},
@@ -27,21 +28,22 @@ const struct option_row option_rows[] = {
      "this host's own certificate, if servers ask for one"},
     {"tls_key", OPTION_PATH, OPTION_READ, FIELD(tls_key), "", 0, 0, "the key of that certificate"},
     {"ttl", OPTION_DURATION, OPTION_TIMING, FIELD(timing.ttl_ns), "20s", 0, 0, "how long one renewal lasts"},
-    {"renew", OPTION_DURATION, OPTION_TIMING, FIELD(timing.renew_ns), NULL, 0, 0, "renew this often; ttl/10"},
+    {"renew", OPTION_DURATION, OPTION_TIMING, FIELD(timing.renew_ns), NULL, 0, 0, "renew this often",
+     "ttl/10"},
     {"demote_budget", OPTION_DURATION, OPTION_TIMING, FIELD(timing.demote_budget_ns), NULL, 0, 0,
-     "time for a graceful stop; ttl/4"},
+     "time for a graceful stop", "ttl/4"},
     {"kill_budget", OPTION_DURATION, OPTION_TIMING, FIELD(timing.kill_budget_ns), NULL, 0, 0,
-     "time for a stop by force; ttl/10"},
-    {"margin", OPTION_DURATION, OPTION_TIMING, FIELD(timing.margin_ns), NULL, 0, 0,
-     "scheduling delay; ttl/20"},
+     "time for a stop by force", "ttl/10"},
+    {"margin", OPTION_DURATION, OPTION_TIMING, FIELD(timing.margin_ns), NULL, 0, 0, "scheduling delay",
+     "ttl/20"},
     {"promote_budget", OPTION_DURATION, OPTION_TIMING, FIELD(timing.promote_budget_ns), NULL, 0, 0,
-     "time for a start; 3*ttl"},
+     "time for a start", "3*ttl"},
     {"poll", OPTION_DURATION, OPTION_TIMING, FIELD(timing.poll_ns), NULL, 0, 0,
-     "followers look at the lease this often; ttl/40"},
+     "followers look at the lease this often", "ttl/40"},
     {"check_interval", OPTION_DURATION, OPTION_TIMING, FIELD(timing.check_interval_ns), NULL, 0, 0,
-     "the check hook runs this often; ttl/4"},
+     "the check hook runs this often", "ttl/4"},
     {"check_budget", OPTION_DURATION, OPTION_TIMING, FIELD(timing.check_budget_ns), NULL, 0, 0,
-     "time for one check; ttl/10"},
+     "time for one check", "ttl/10"},
     {"check_failures", OPTION_COUNT, 0, FIELD(check_failures), "3", 1, 100,
      "unhealthy checks in a row before the controller counts as failed"},
     {"restarts", OPTION_COUNT, 0, FIELD(restarts), "3", 0, 100,
@@ -60,18 +62,19 @@ const struct option_row option_rows[] = {
     {"controller_port", OPTION_COUNT, 0, FIELD(controller_port), "0", 0, 65535, "shown in the list"},
     {"history_days", OPTION_COUNT, 0, FIELD(history_days), "90", 1, 36500,
      "the leader clears history that is older"},
-    {"state_dir", OPTION_PATH, 0, FIELD(state_dir), NULL, 0, 0,
-     "survives restarts; /var/lib/galera-lease/NAME"},
-    {"run_dir", OPTION_PATH, 0, FIELD(run_dir), NULL, 0, 0,
-     "status for the command line; /run/galera-lease/NAME"},
-    {"libexec_dir", OPTION_PATH, 0, FIELD(libexec_dir), "", 0, 0,
-     "where the guardian is; as installed if empty"},
+    {"state_dir", OPTION_PATH, 0, FIELD(state_dir), NULL, 0, 0, "survives restarts",
+     "/var/lib/galera-lease/NAME"},
+    {"run_dir", OPTION_PATH, 0, FIELD(run_dir), NULL, 0, 0, "status for the command line",
+     "/run/galera-lease/NAME"},
+    {"libexec_dir", OPTION_PATH, 0, FIELD(libexec_dir), "", 0, 0, "where the guardian is", "as installed"},
     {"cgroup", OPTION_TEXT, 0, FIELD(cgroup), "auto", 0, 0,
      "auto: cgroup v2 where it is writable; off: never"},
     {"log_level", OPTION_TEXT, 0, FIELD(log_level), "info", 0, 0, "error, warning, info or debug"},
 };
 
 const size_t option_row_count = sizeof option_rows / sizeof option_rows[0];
+static_assert(sizeof option_rows / sizeof option_rows[0] <= CONFIG_OPTIONS_MAX,
+              "config.origins is too small");
 
 const struct option_row *option_find(const char *name)
 {

@@ -18,6 +18,7 @@ enum {
     OPTION_HOOK = 4,     /* looked at as a hook before the sidecar runs */
     OPTION_ADVISED = 8,  /* stands alive in the sample, though it may be left out */
     OPTION_READ = 16,    /* a file that must be readable before the sidecar runs */
+    OPTION_RELOAD = 32,  /* may change while the sidecar runs, also while it leads: SIGHUP */
 };
 
 struct option_row {
@@ -28,6 +29,7 @@ struct option_row {
     const char *fallback; /* as text; NULL: computed (timing from the ttl), or empty */
     unsigned min, max;    /* OPTION_COUNT; OPTION_DURATION in milliseconds, both 0: judged as a whole */
     const char *help;
+    const char *follows; /* of a computed default: what from, for people */
 };
 
 extern const struct option_row option_rows[];

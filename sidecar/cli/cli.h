@@ -17,7 +17,7 @@ struct cli_options {
     uint64_t timeout_ns;
     uint64_t hold_ns; /* 0: not given */
     uint64_t since_ns;
-    bool json, print_sql, check_config, wait, long_list, stopped_it;
+    bool json, print_sql, check_config, print_config, wait, long_list, stopped_it;
 };
 
 struct cli_verb {
@@ -47,8 +47,11 @@ int verb_version(const struct cli_options *options);
 /* The legal changes of role, as Graphviz DOT. */
 int verb_dump_fsm(void);
 
-/* Loads the configuration; says every mistake on stderr. CLI_OK or CLI_USAGE. */
+/* Loads the configuration; says every mistake on stderr. CLI_OK or CLI_USAGE; session_load() for those who
+ * want to know what of it could be read all the same. */
 int session_config(const struct cli_options *options, bool verify_hooks, struct config *ret);
+int session_load(const struct cli_options *options, bool verify_hooks, struct config *ret,
+                 struct config_errors *errors);
 
 /* Connects as the sidecar would. CLI_OK, or an exit code after a line on stderr. */
 int session_open(const struct cli_options *options, const struct config *config, struct sync **ret);

@@ -5,19 +5,26 @@
 #include "cli/cli.h"
 #include "hook/hook.h"
 
+int session_load(const struct cli_options *o, bool verify_hooks, struct config *ret,
+                 struct config_errors *errors)
+{
+    if (o->config_path[0] == '\0') {
+        fprintf(stderr, "galera-lease: which lease? give --config FILE or --lease NAME\n");
+        errors->timing_unread = true;
+        return CLI_USAGE;
+    }
+    if (config_load(o->config_path, verify_hooks ? hook_verify : NULL, ret, errors) == 0)
+        return CLI_OK;
+    for (size_t i = 0; i < errors->count; i++)
+        fprintf(stderr, "%s\n", errors->list[i]);
+    return CLI_USAGE;
+}
+
 int session_config(const struct cli_options *o, bool verify_hooks, struct config *ret)
 {
     static struct config_errors errors;
 
-    if (o->config_path[0] == '\0') {
-        fprintf(stderr, "galera-lease: which lease? give --config FILE or --lease NAME\n");
-        return CLI_USAGE;
-    }
-    if (config_load(o->config_path, verify_hooks ? hook_verify : NULL, ret, &errors) == 0)
-        return CLI_OK;
-    for (size_t i = 0; i < errors.count; i++)
-        fprintf(stderr, "%s\n", errors.list[i]);
-    return CLI_USAGE;
+    return session_load(o, verify_hooks, ret, &errors);
 }
 
 int session_open(const struct cli_options *o, const struct config *c, struct sync **ret)

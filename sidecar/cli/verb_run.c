@@ -2,24 +2,60 @@
 
 #include "app/app.h"
 #include "cli/cli.h"
+#include "cli/print_config.h"
+
+/* What is no mistake, and yet nobody should run without knowing it. */
+static void warn(const struct config *c)
+{
+    if (config_in_clear(c))
+        fprintf(stderr, "%s: warning: tls = false: what is said to %s can be read and changed on the way\n",
+                c->file, config_in_clear(c));
+}
+
+static int check_config(const struct config *c)
+{
+    printf("%s: no mistakes found; the database may be silent for %llu ms without harm\n", c->file,
+           (unsigned long long)(lease_timing_silent_ns(&c->timing) / LEASE_NS_PER_MS));
+    warn(c);
+    return CLI_OK;
+}
+
+/* Of a refused configuration the times, where they could be read: they may be why. Hooks and files of this
+ * host are not looked at: that is --check-config's. */
+static int print_config(const struct cli_options *o)
+{
+    static struct config_errors errors;
+    static struct config config;
+    int r = session_load(o, false, &config, &errors);
+
+    if (r != CLI_OK && errors.timing_unread)
+        return r;
+    if ((o->json ? print_config_json : print_config_text)(&config, r == CLI_OK, stdout) < 0)
+        return CLI_FAILED;
+    if (r == CLI_OK)
+        warn(&config);
+    return r;
+}
 
 int verb_run(const struct cli_options *o)
 {
     static struct config config;
+
+    if (o->json && !o->print_config) {
+        fprintf(stderr, "galera-lease run: --json is for --print-config\n");
+        return CLI_USAGE;
+    }
+    if (o->print_config && o->check_config) {
+        fprintf(stderr, "galera-lease run: --check-config or --print-config: give one of them\n");
+        return CLI_USAGE;
+    }
+    if (o->print_config)
+        return print_config(o);
     int r = session_config(o, true, &config);
 
     if (r != CLI_OK)
         return r;
-    if (o->check_config) {
-        printf("%s: no mistakes found; the database may be silent for %llu ms without harm\n", o->config_path,
-               (unsigned long long)(lease_timing_silent_ns(&config.timing) / LEASE_NS_PER_MS));
-        if (config_in_clear(&config))
-            fprintf(stderr,
-                    "%s: warning: tls = false: what is said to %s can be read and changed on the way\n",
-                    o->config_path, config_in_clear(&config));
-        return CLI_OK;
-    }
-    return app_run(&config);
+    return o->check_config ? check_config(&config) : app_run(&config);
 }
 
 int verb_version(const struct cli_options *o)

@@ -7,7 +7,7 @@
 #include "util/parse.h"
 
 static const struct cli_verb verbs[] = {
-    {"run", "clC", 0, verb_run, "run the sidecar until SIGTERM"},
+    {"run", "clCVj", 0, verb_run, "run the sidecar until SIGTERM"},
     {"init", "cltSupPA", 60, verb_init, "create schema, lease row and account; safe to repeat"},
     {"list", "cltjL", 10, verb_list, "the members of the lease, and who leads"},
     {"status", "cltj", 10, verb_status, "this host's sidecar: role, time left, why it does not lead"},
@@ -45,6 +45,8 @@ static const struct cli_option {
     {'L', "long", NULL, "with the time since each member was seen"},
     {'P', "print-sql", NULL, "print what would be done, for somebody else to run"},
     {'C', "check-config", NULL, "only say what is wrong with configuration, hooks and password file"},
+    {'V', "print-config", NULL,
+     "only print what the configuration comes to, and why its times are allowed or not"},
     {'w', "wait", NULL, "wait for the outcome (the default)"},
     {'n', "no-wait", NULL, "do not wait for the outcome"},
 };
@@ -143,6 +145,7 @@ static int take(const struct cli_verb *v, struct cli_options *o, int letter, con
     case 'L': o->long_list = true; break;
     case 'P': o->print_sql = true; break;
     case 'C': o->check_config = true; break;
+    case 'V': o->print_config = true; break;
     case 'w': o->wait = true; break;
     case 'n': o->wait = false; break;
     default: return CLI_USAGE; /* getopt has said it */

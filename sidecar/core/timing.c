@@ -50,25 +50,35 @@ static bool duration_absurd(uint64_t ns)
     return ns == 0 || ns > 24 * TTL_MAX_NS;
 }
 
+static bool any_absurd(const struct lease_timing *t)
+{
+    return duration_absurd(t->renew_ns) || duration_absurd(t->demote_budget_ns) ||
+           duration_absurd(t->kill_budget_ns) || duration_absurd(t->margin_ns) ||
+           duration_absurd(t->promote_budget_ns) || duration_absurd(t->poll_ns) ||
+           duration_absurd(t->check_interval_ns) || duration_absurd(t->check_budget_ns);
+}
+
+bool lease_timing_breaks(const struct lease_timing *t, enum lease_timing_problem problem)
+{
+    switch (problem) {
+    case LEASE_TIMING_TTL_RANGE: return t->ttl_ns < TTL_MIN_NS || t->ttl_ns > TTL_MAX_NS;
+    case LEASE_TIMING_ZERO: return any_absurd(t);
+    case LEASE_TIMING_RENEW_TOO_SLOW: return t->renew_ns > t->ttl_ns / 3;
+    case LEASE_TIMING_NO_SILENCE: return lease_timing_silent_ns(t) < t->renew_ns;
+    case LEASE_TIMING_POLL_TOO_SLOW: return t->poll_ns > t->ttl_ns / 4;
+    case LEASE_TIMING_MARGIN: return t->margin_ns < t->ttl_ns / 50;
+    case LEASE_TIMING_CHECK_BUDGET: return t->check_budget_ns > t->kill_budget_ns;
+    case LEASE_TIMING_OK:
+    case LEASE_TIMING_PROBLEMS: break;
+    }
+    return false;
+}
+
 enum lease_timing_problem lease_timing_check(const struct lease_timing *t)
 {
-    if (t->ttl_ns < TTL_MIN_NS || t->ttl_ns > TTL_MAX_NS)
-        return LEASE_TIMING_TTL_RANGE;
-    if (duration_absurd(t->renew_ns) || duration_absurd(t->demote_budget_ns) ||
-        duration_absurd(t->kill_budget_ns) || duration_absurd(t->margin_ns) ||
-        duration_absurd(t->promote_budget_ns) || duration_absurd(t->poll_ns) ||
-        duration_absurd(t->check_interval_ns) || duration_absurd(t->check_budget_ns))
-        return LEASE_TIMING_ZERO;
-    if (t->renew_ns > t->ttl_ns / 3)
-        return LEASE_TIMING_RENEW_TOO_SLOW;
-    if (lease_timing_silent_ns(t) < t->renew_ns)
-        return LEASE_TIMING_NO_SILENCE;
-    if (t->poll_ns > t->ttl_ns / 4)
-        return LEASE_TIMING_POLL_TOO_SLOW;
-    if (t->margin_ns < t->ttl_ns / 50)
-        return LEASE_TIMING_MARGIN;
-    if (t->check_budget_ns > t->kill_budget_ns)
-        return LEASE_TIMING_CHECK_BUDGET;
+    for (enum lease_timing_problem problem = LEASE_TIMING_OK + 1; problem < LEASE_TIMING_PROBLEMS; problem++)
+        if (lease_timing_breaks(t, problem))
+            return problem;
     return LEASE_TIMING_OK;
 }
 
@@ -90,6 +100,7 @@ const char *lease_timing_problem_text(enum lease_timing_problem problem)
     case LEASE_TIMING_CHECK_BUDGET:
         return "check_budget must be at most kill_budget: otherwise a stop can't be confirmed before the "
                "deadline";
+    case LEASE_TIMING_PROBLEMS: break;
     }
     return "unknown problem";
 }

@@ -36,15 +36,19 @@ enum lease_timing_problem {
     LEASE_TIMING_OK = 0,
     LEASE_TIMING_TTL_RANGE,      /* ttl outside 1 s .. 1 h */
     LEASE_TIMING_ZERO,           /* some duration is zero or absurd */
-    LEASE_TIMING_NO_SILENCE,     /* ttl - (D+K+M) - R leaves less than one renewal interval */
     LEASE_TIMING_RENEW_TOO_SLOW, /* R > ttl/3: fewer than two tries before the demote point */
+    LEASE_TIMING_NO_SILENCE,     /* ttl - (D+K+M) - R leaves less than one renewal interval */
     LEASE_TIMING_POLL_TOO_SLOW,  /* poll > ttl/4: fail-over would be dominated by polling */
     LEASE_TIMING_MARGIN,         /* M < 2 % of the ttl */
     LEASE_TIMING_CHECK_BUDGET,   /* a check cannot fit into K, so a stop could never be confirmed in time */
+    LEASE_TIMING_PROBLEMS
 };
 
 /* Fills @ret_t from the ttl alone. */
 void lease_timing_defaults(uint64_t ttl_ns, struct lease_timing *ret_t);
+
+/* Does @t break the rule behind @problem? */
+bool lease_timing_breaks(const struct lease_timing *t, enum lease_timing_problem problem);
 
 /* The first rule that @t breaks, or LEASE_TIMING_OK. */
 enum lease_timing_problem lease_timing_check(const struct lease_timing *t);

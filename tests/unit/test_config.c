@@ -122,6 +122,11 @@ static const struct mistake mistakes[] = {
       ":2: endpoints: \"10.0.0.2:3306\" is on another host, and there is no tls_ca to know it by; to speak "
       "to it in "
       "clear, write tls = false"}},
+    /* An empty tls_ca is none. */
+    {"name = \"a\"; user = \"u\"; promote = \"/p\"; demote = \"/d\"; fence = \"/f\"; check = \"/c\"; member "
+     "= \"m\"; endpoints = (\"h:1\");\ntls_ca = \"\";\n",
+     {":1: endpoints: \"h:1\" is on another host, and there is no tls_ca to know it by; to speak to it in "
+      "clear, write tls = false"}},
     {"name = \"a b\";\nmember = \".x\";\nendpoints = ();\nuser = \"\";\npromote = \"p\";\n"
      "demote = \"/d\"; fence = \"/f\"; check = \"/c\";\n",
      {":1: name: \"a b\"" NAME_RULE, ":2: member: \".x\"" NAME_RULE, ":3: " LIST_RULE,

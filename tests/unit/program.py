@@ -1,0 +1,18 @@
+"""The program as it is built, and a configuration that it takes."""
+import os
+import pathlib
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("GALERA_LEASE_BUILD", ROOT / "build"))
+BINARY = BUILD / "sidecar/cli/galera-lease"
+
+# Everything that must be there, on line 1; what a test adds begins on line 2.
+GOOD = ('name = "a"; endpoints = ("unix:/s"); user = "u"; promote = "HOOK"; demote = "HOOK"; fence = "HOOK"; '
+        'check = "HOOK"; member = "m";\n').replace("HOOK", str(ROOT / "hooks/process"))
+
+
+def run(*args, timeout=20):
+    """(exit code, stdout, stderr)"""
+    done = subprocess.run([str(BINARY), *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+    return done.returncode, done.stdout, done.stderr
