@@ -205,8 +205,10 @@ static void prepare_start(struct lease *l, struct lease_commands *out)
     case LEASE_START_RENEW:
         if (l->claim_resume)
             l->start = LEASE_START_CHECK;
-        else /* a resume that landed late left us the epoch of an earlier start (R9) */
-            l->start = l->own.epoch == l->claim_epoch ? LEASE_START_SAVE : LEASE_START_BUMP;
+        else /* The epoch is new if the claim was confirmed in time. One that landed late may have met a row
+                that went back behind it, and a resume left us the epoch of an earlier start (R8, R9). */
+            l->start = l->start == LEASE_START_CLAIM && l->own.epoch == l->claim_epoch ? LEASE_START_SAVE
+                                                                                       : LEASE_START_BUMP;
         break;
     case LEASE_START_CHECK:
     case LEASE_START_BUMP:
