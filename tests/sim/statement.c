@@ -110,6 +110,7 @@ void stmt_client(struct world *w, struct host *h, const struct lease_command *c)
         if (c->read.controller_endpoint)
             s->node = (uint8_t)local_node(w, h);
     }
+    s->connection = h->sidecar.connected[s->node];
     h->sidecar.stmt = id;
     schedule(w, hop(w), EV_STMT, 0, 0, 0, (uint64_t)id);
 }
@@ -180,10 +181,15 @@ static bool reached(struct world *w, unsigned id)
     struct statement *s = &w->db.stmts[id];
     struct node *n = &w->db.nodes[s->node];
     struct host *h = &w->hosts[s->host];
-    /* One that was given up on is on a connection of its own, which was made in time. */
+    /* Once it is given up on nobody connects for it, and what was sent dies with the server it was sent to.
+     */
     bool current = s->from_client && h->sidecar.stmt == (int)id && h->sidecar.gen == s->sidecar_gen;
-    bool known = !current || h->sidecar.connected[s->node] == n->instance;
+    bool known = !s->from_client || (s->connection != 0 && s->connection == n->instance);
 
+    if (s->from_client && !current && (!known || n->state == NODE_DOWN)) {
+        stmt_free(w, id);
+        return false;
+    }
     if (s->from_client && !w->to_node[s->host][s->node]) {
         /* TCP may still bring it when the link is back, long after the client has given up. */
         if (s->op % 2 == 0)
@@ -197,15 +203,16 @@ static bool reached(struct world *w, unsigned id)
         return false;
     }
     if (n->state == NODE_DOWN || !known) {
-        bool broke = current && h->sidecar.connected[s->node] != 0;
+        bool broke = s->connection != 0;
 
-        if (current)
+        if (s->from_client)
             h->sidecar.connected[s->node] = 0;
         if (n->state == NODE_DOWN || broke) { /* connection refused: not sent; broken: who knows */
             answer(w, id, broke && s->is_write ? LEASE_ANSWER_UNKNOWN : LEASE_ANSWER_REFUSED);
             return false;
         }
         connect(w, h, s->node);
+        s->connection = n->instance;
     }
     if (!n->primary || (w->now < w->refuse_until && chance(w, 60))) {
         s->non_primary = !n->primary;

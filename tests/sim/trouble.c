@@ -32,7 +32,8 @@ static bool one_is_missing(const struct world *w)
     for (unsigned i = 0; i < w->db.count; i++)
         if (w->db.nodes[i].state != NODE_UP || !w->db.nodes[i].primary)
             return true;
-    return w->now < w->db.stall_until;
+    /* One stall on the heels of another is longer than either: first a renewal must come through. */
+    return w->now < w->db.stall_until + 2 * w->options.timing.renew_ns;
 }
 
 /* ------------------------------------------------------------------ nodes */

@@ -241,7 +241,8 @@ struct statement {
     bool used, is_write, causal, executed, guarded, from_client;
     uint8_t host, node;
     uint32_t op, sidecar_gen, node_gen;
-    uint64_t give_up; /* no retry after */
+    uint64_t give_up;    /* no retry after */
+    uint64_t connection; /* the server's instance at its other end; 0: to be made first */
     enum lease_write kind;
     struct lease_version expected;
     struct lease_row row; /* wanted, or read */
