@@ -33,6 +33,7 @@ struct config {
     size_t endpoint_count;
     char controller_endpoint[CONFIG_TEXT_MAX]; /* one of them, as written there; empty: the first */
     char user[ACCESS_USER_MAX + 1], password_file[CONFIG_PATH_MAX];
+    bool standalone; /* the one endpoint need not be a Galera node */
     bool tls;
     char tls_ca[CONFIG_PATH_MAX], tls_cert[CONFIG_PATH_MAX], tls_key[CONFIG_PATH_MAX];
     struct lease_timing timing;

@@ -88,6 +88,19 @@ static void check_rows(struct config_reader *r, const config_t *file)
     }
 }
 
+/* Two servers without a cluster between them would each have a leader. */
+static void check_standalone(struct config_reader *r, const config_t *file)
+{
+    const struct config *c = r->config;
+
+    if (c->standalone && c->endpoint_count > 1)
+        config_complain(
+            r, config_lookup(file, "standalone"),
+            "standalone: true is for a single endpoint, and there are %zu: servers without a cluster "
+            "between them would each have a leader",
+            c->endpoint_count);
+}
+
 static void check_words(struct config_reader *r, const config_t *file)
 {
     const struct config *c = r->config;
@@ -195,6 +208,7 @@ void config_check(struct config_reader *r, const config_t *file)
 
     check_rows(r, file);
     check_words(r, file);
+    check_standalone(r, file);
     check_member(r, file);
     check_password(r, file);
     check_tls(r, file);

@@ -281,6 +281,7 @@ static void on_beat(void *userdata)
     report_beat(n);
     client_members(n->client);
     report_status(n);
+    caution_servers(n);
     loop_timer(n->loop, NODE_TIMER_BEAT, n->config->timing.renew_ns, on_beat, n);
 }
 
@@ -313,6 +314,7 @@ static int start_client(struct node *n)
             k.controller = i;
     }
     k.endpoint_count = c->endpoint_count;
+    k.standalone = c->standalone;
     strcpy(k.password_file, c->password_file);
     config_tls(c, &k.tls);
     return client_new(&k, on_answer, n, &n->client);

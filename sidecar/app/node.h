@@ -65,7 +65,8 @@ struct node {
     struct {
         char text[256];
         uint64_t at_ns;
-    } errors[NODE_ERRORS]; /* what was logged lately */
+    } errors[NODE_ERRORS];                   /* what was logged lately */
+    char versions[CLIENT_ENDPOINTS_MAX][64]; /* of the servers, as last judged */
     uint64_t stall_max_ns;
     unsigned forget_ticks; /* while leading */
     bool exiting;
@@ -88,6 +89,10 @@ void requests_poll(void *node);
 void requests_read(struct node *node, const struct client_answer *answer);
 void requests_claimed(struct node *node, const struct client_answer *answer);
 void requests_noted(struct node *node, const struct lease_command *note);
+
+/* caution.c: what is allowed, and yet worth a warning. */
+void caution_config(const struct config *config);
+void caution_servers(struct node *node);
 
 /* report.c: what people see. */
 void report_note(struct node *node, const struct lease_command *command);

@@ -16,6 +16,8 @@ const struct option_row option_rows[] = {
      "Galera nodes in order of preference: \"unix:/path\" or \"host:port\""},
     {"controller_endpoint", OPTION_TEXT, 0, FIELD(controller_endpoint), "", 0, 0,
      "the endpoint that the controller itself uses", "the first one"},
+    {"standalone", OPTION_SWITCH, 0, FIELD(standalone), "false", 0, 0,
+     "true: the one endpoint may be a server without Galera; no quorum decides then"},
     {"user", OPTION_TEXT, OPTION_REQUIRED, FIELD(user), NULL, 0, 0, "database account of the sidecar"},
     {"password_file", OPTION_PATH, 0, FIELD(password_file), "", 0, 0,
      "its password, in a file that nobody else may read; empty: unix_socket authentication"},

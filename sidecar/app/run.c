@@ -205,11 +205,7 @@ int app_run(const struct config *c)
     set_level(c->log_level);
     log_info("start", "version=%s lease=%s member=%s ttl_ms=%" PRIu64, GALERA_LEASE_VERSION, c->name,
              c->member, c->timing.ttl_ns / LEASE_NS_PER_MS);
-    if (config_in_clear(c))
-        log_warning("tls",
-                    "lease=%s endpoint=%s what=\"tls = false: what is said to other hosts can be read and "
-                    "changed on the way\"",
-                    c->name, config_in_clear(c));
+    caution_config(c);
     n->config = c;
     n->hook_pidfd = n->hook_out_fd = n->page_fd = n->lock_fd = -1;
     if (getrandom(n->incarnation.bytes, sizeof n->incarnation.bytes, 0) !=

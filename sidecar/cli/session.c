@@ -37,7 +37,8 @@ int session_open(const struct cli_options *o, const struct config *c, struct syn
                             .user = c->user,
                             .tls = &tls,
                             .limit_ns = o->timeout_ns,
-                            .lease_rules = true};
+                            .lease_rules = true,
+                            .standalone = c->standalone};
     struct sync_error error = {0};
 
     for (size_t i = 0; i < c->endpoint_count; i++) {

@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "db/schema.h"
+#include "db/version.h"
 
 #define ERROR_NO_ADMIN_OPTION 1698 /* ER_ACCESS_DENIED_NO_PASSWORD_ERROR: of a GRANT of a role */
 
@@ -71,6 +72,27 @@ static void say_done(const struct schema_plan *plan)
     printf("\n");
 }
 
+/* A schema on a server outside the cluster would be of no use, and look as if it were. */
+static int check_server(const struct config *c, struct sync *sync)
+{
+    const struct worker_facts *facts = sync_facts(sync);
+
+    if (!facts->galera && !c->standalone) {
+        fprintf(
+            stderr,
+            "galera-lease: %s is no member of a Galera cluster (or wsrep_on is off): nothing was changed; a "
+            "single server is taken with standalone = true only\n",
+            sync_endpoint(sync));
+        return CLI_FAILED;
+    }
+    if (version_judge(facts->version) != VERSION_OK)
+        fprintf(stderr,
+                "galera-lease: warning: %s has version %s: a lease wants MariaDB " VERSION_WANTED
+                " or later\n",
+                sync_endpoint(sync), facts->version);
+    return CLI_OK;
+}
+
 static int failed(const struct cli_options *o, int r, bool late, const char *step,
                   const struct sync_error *error)
 {
@@ -129,6 +151,11 @@ int verb_init(const struct cli_options *o)
     r = admin_open(o, &config, &sync);
     if (r != CLI_OK)
         return r;
+    r = check_server(&config, sync);
+    if (r != CLI_OK) {
+        sync_close(sync);
+        return r;
+    }
     r = schema_apply(sync, &plan, step, &error);
     /* A connection that was given up on has no endpoint any more. */
     bool late = r == SCHEMA_FAILED && sync_endpoint(sync)[0] == '\0';

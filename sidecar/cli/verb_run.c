@@ -10,6 +10,11 @@ static void warn(const struct config *c)
     if (config_in_clear(c))
         fprintf(stderr, "%s: warning: tls = false: what is said to %s can be read and changed on the way\n",
                 c->file, config_in_clear(c));
+    if (c->standalone)
+        fprintf(stderr,
+                "%s: warning: standalone = true: one server without a quorum decides; when it is away nobody "
+                "leads\n",
+                c->file);
 }
 
 static int check_config(const struct config *c)

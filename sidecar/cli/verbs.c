@@ -53,6 +53,8 @@ static const struct cli_option {
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+#define SINCE_MAX_NS (876000 * (3600 * LEASE_NS_PER_S)) /* a hundred years */
+
 static void exit_codes(FILE *f)
 {
     fprintf(f, "\nexit: 0 done, 1 failed, 2 usage or configuration, 3 no leader or nothing found,\n"
@@ -131,14 +133,20 @@ static int take(const struct cli_verb *v, struct cli_options *o, int letter, con
             return refuse(v, "--to ", text, "is no member name");
         o->to = text;
         break;
-    case 'r': o->reason = text; break;
+    case 'r':
+        if (strlen(text) > ROWS_TEXT_MAX)
+            return refuse(v, "--reason ", text, "is longer than 255 bytes");
+        o->reason = text;
+        break;
     case 'S': o->socket = text; break;
     case 'u': o->user = text; break;
     case 'p': o->password_file = text; break;
     case 'A': o->account_host = text; break;
     case 's':
-        if (parse_duration_ns(text, &o->since_ns) < 0 || o->since_ns < LEASE_NS_PER_S)
-            return refuse(v, "--since ", text, "is no time: write a whole number and s, m or h");
+        if (parse_duration_ns(text, &o->since_ns) < 0 || o->since_ns < LEASE_NS_PER_S ||
+            o->since_ns > SINCE_MAX_NS)
+            return refuse(v, "--since ", text,
+                          "is no time: write a whole number and s, m or h, up to 876000h");
         break;
     case 'I': o->stopped_it = true; break;
     case 'j': o->json = true; break;

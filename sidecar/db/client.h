@@ -40,6 +40,7 @@ struct client_config {
     struct lease_nonce incarnation; /* of this start of the sidecar */
     struct access_endpoint endpoints[CLIENT_ENDPOINTS_MAX];
     size_t endpoint_count; /* at least 1 */
+    bool standalone;       /* the one endpoint need not be a Galera node */
     size_t controller;     /* index of the endpoint that the controller uses */
     char user[ACCESS_USER_MAX + 1];
     char password_file[ACCESS_PATH_MAX]; /* read at each connect; empty: none */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 
 #include "db/schema.h"
 
@@ -100,6 +101,20 @@ static bool learn_schema(struct link *link, struct worker_result *result)
     return true;
 }
 
+/*
+ * Nothing tells one start of such a server from the next. So each connection counts as one: what its age does
+ * not excuse is watched anew (R4).
+ */
+static bool accept_standalone(struct link *link)
+{
+    uint64_t *instance = &link->facts.instance;
+
+    if (!link->config->standalone || getrandom(instance, sizeof *instance, 0) != (ssize_t)sizeof *instance)
+        return false;
+    *instance |= 1; /* 0: none */
+    return true;
+}
+
 bool facts_learn(struct link *link, struct worker_result *result)
 {
     /* Lock waits are short: a takeover that meets a lock goes through another node, whose write set aborts
@@ -111,9 +126,11 @@ bool facts_learn(struct link *link, struct worker_result *result)
                   result, NULL) ||
         !learn_status(link, result) || !learn_identity(link, result))
         return false;
-    if (link->config->lease_rules && !link->facts.galera) {
+    if (link->config->lease_rules && !link->facts.galera && !accept_standalone(link)) {
         link_fail(result, ANSWER_STAGE_CONNECT, WORKER_ERROR_NOT_GALERA,
-                  "this server is no member of a Galera cluster (or wsrep_on is off)");
+                  "this server is no member of a Galera cluster (or wsrep_on is off); a single server is "
+                  "taken with "
+                  "standalone = true only");
         return false;
     }
     return learn_schema(link, result);

@@ -31,7 +31,9 @@ void route_drop(struct route *route, enum client_connection_role role)
 static int open_worker(struct route *route, enum client_connection_role role, size_t endpoint)
 {
     struct route_connection *c = &route->connections[role];
-    struct worker_config config = {.endpoint = route->config->endpoints[endpoint], .lease_rules = true};
+    struct worker_config config = {.endpoint = route->config->endpoints[endpoint],
+                                   .lease_rules = true,
+                                   .standalone = route->config->standalone};
     struct epoll_event event = {.events = EPOLLIN};
     uint64_t limit_s = (route->config->silence_ns + LEASE_NS_PER_S - 1) / LEASE_NS_PER_S;
 

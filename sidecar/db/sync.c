@@ -63,7 +63,9 @@ static int perform(struct sync *sync, uint64_t end_ns, enum worker_kind kind, bo
 static int try_endpoint(struct sync *sync, const struct sync_config *config, size_t i, uint64_t end_ns,
                         struct sync_error *ret_error)
 {
-    struct worker_config wc = {.endpoint = config->endpoints[i], .lease_rules = config->lease_rules};
+    struct worker_config wc = {.endpoint = config->endpoints[i],
+                               .lease_rules = config->lease_rules,
+                               .standalone = config->standalone};
     uint64_t limit_s = config->limit_ns / LEASE_NS_PER_S + 1;
     struct worker_result result = {};
 

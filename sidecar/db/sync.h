@@ -20,6 +20,7 @@ struct sync_config {
     const struct access_tls *tls; /* NULL: none */
     uint64_t limit_ns;            /* for everything together: connecting and all queries */
     bool lease_rules;             /* demand a Galera node with a schema that this program knows */
+    bool standalone;              /* ... but it need not be a Galera node */
 };
 
 struct sync_error {

@@ -57,6 +57,7 @@ struct worker_config {
     uint32_t connect_timeout_s; /* second line only; at least 1 */
     uint32_t io_timeout_s;
     bool lease_rules; /* demand a Galera node and a known schema; false for init and the doctor */
+    bool standalone;  /* ... any server will do, for it is the only one */
 };
 
 /* What the server said of itself when we connected. */

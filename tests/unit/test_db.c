@@ -20,6 +20,43 @@
 #include "db/schema.h"
 #include "db/statement.h"
 #include "db/table.h"
+#include "db/version.h"
+
+static void test_versions(void **state)
+{
+    static const struct {
+        const char *text;
+        enum version_result result;
+    } versions[] = {
+        {"10.11.11-MariaDB", VERSION_OK},
+        {"10.11.14-MariaDB-0+deb12u2", VERSION_OK},
+        {"10.11.19-MariaDB-deb12-log", VERSION_OK},
+        {"10.11.10-MariaDB-ubu2204-log", VERSION_OLD},
+        {"10.11.6-MariaDB-0+deb12u1", VERSION_OLD},
+        {"10.11.8-MariaDB-0ubuntu0.24.04.1", VERSION_OLD},
+        {"10.6.22-MariaDB-0ubuntu0.22.04.1", VERSION_OLD},
+        {"10.5.29-MariaDB-0+deb11u1", VERSION_OLD},
+        {"10.3.39-MariaDB-0+deb10u2", VERSION_OLD},
+        {"5.5.68-MariaDB", VERSION_OLD},
+        {"5.5.5-10.11.6-MariaDB", VERSION_OLD},
+        {"5.5.5-10.11.14-MariaDB-log", VERSION_OK},
+        {"11.4.7-MariaDB-ubu2404", VERSION_OK},
+        {"11.8.3-MariaDB-0+deb13u1 from Debian", VERSION_OK},
+        {"12.0.2-MariaDB", VERSION_OK},
+        {"10.6.21-17-MariaDB-enterprise-log", VERSION_OLD},
+        {"8.0.43-0ubuntu0.24.04.1", VERSION_FOREIGN},
+        {"8.4.5", VERSION_FOREIGN},
+        {"8.0.42-33.1", VERSION_FOREIGN}, /* Percona XtraDB Cluster */
+        {"10.11-MariaDB", VERSION_FOREIGN},
+        {"MariaDB", VERSION_FOREIGN},
+        {"", VERSION_FOREIGN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
+        if (version_judge(versions[i].text) != versions[i].result)
+            fail_msg("%s", versions[i].text);
+}
 
 static void test_answers(void **state)
 {
@@ -289,13 +326,10 @@ static void test_print(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_lease_row),
-        cmocka_unit_test(test_member_and_request),
-        cmocka_unit_test(test_quoting),
-        cmocka_unit_test(test_writes),
-        cmocka_unit_test(test_endpoints),
-        cmocka_unit_test(test_password),
+        cmocka_unit_test(test_answers),   cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_lease_row), cmocka_unit_test(test_member_and_request),
+        cmocka_unit_test(test_quoting),   cmocka_unit_test(test_writes),
+        cmocka_unit_test(test_endpoints), cmocka_unit_test(test_password),
         cmocka_unit_test(test_print),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
