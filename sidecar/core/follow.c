@@ -64,6 +64,7 @@ void watch_row(struct lease *l, const struct lease_event *e, const struct lease_
     l->row.target[LEASE_NAME_MAX] = '\0';
     l->row_known = true;
     l->row_missing = false;
+    l->row_read_fast_ns = l->now.fast_ns;
     l->row_suspect =
         row->state == LEASE_ROW_FREE && !never_held(l) &&
         (row->version.epoch < l->epoch_seen || now < l->instance_ok_slow_ns || now < l->quorum_ok_slow_ns);
@@ -288,8 +289,14 @@ void decide_follower(struct lease *l, struct lease_commands *out)
         }
     }
     if (may_send(l) && may_compete(l) && l->now.slow_ns >= attempt_slow_ns(l)) {
-        claim(l, out);
-        return;
+        /* R4: that it stood unchanged until now is what a read of now says. On an old one, in a network that
+         * is cut, a claim would be sent that lands whenever the row looks so again: after a loss, or by hand.
+         */
+        if (l->row_read_fast_ns == l->now.fast_ns) {
+            claim(l, out);
+            return;
+        }
+        l->poll_fast_ns = l->now.fast_ns;
     }
     poll_row(l, out);
 }

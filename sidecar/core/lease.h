@@ -388,6 +388,7 @@ struct lease {
     bool row_known, row_missing;
     struct lease_row row;
     uint64_t row_ttl_ns;          /* the larger one, if edited under an unchanged counter */
+    uint64_t row_read_fast_ns;    /* receipt of the last read */
     uint64_t row_since_slow_ns;   /* receipt of the first read that showed this version */
     uint64_t held_ttl_ns;         /* of the last held row seen: its holder may live that long unseen */
     bool row_suspect;             /* free, but acknowledged commits may be missing: watch it */
