@@ -6,7 +6,7 @@
 
 #include "util/parse.h"
 
-#define WORDS_MAX 16
+#define WORDS_MAX 256
 
 bool play_edges[LEASE_ROLES][LEASE_ROLES];
 
@@ -249,6 +249,33 @@ static int parse_as(const char *type, char *words[], unsigned count, struct trac
     return trace_event_parse(line, ret, &error) < 0 ? wrong(error.what, ret_what) : 0;
 }
 
+static const struct {
+    const char *name;
+    size_t offset;
+} config_times[] = {
+    {"restart_window=", offsetof(struct lease_config, restart_window_ns)},
+    {"renew=", offsetof(struct lease_config, timing.renew_ns)},
+    {"demote_budget=", offsetof(struct lease_config, timing.demote_budget_ns)},
+    {"kill_budget=", offsetof(struct lease_config, timing.kill_budget_ns)},
+    {"margin=", offsetof(struct lease_config, timing.margin_ns)},
+    {"promote_budget=", offsetof(struct lease_config, timing.promote_budget_ns)},
+    {"poll=", offsetof(struct lease_config, timing.poll_ns)},
+    {"check_interval=", offsetof(struct lease_config, timing.check_interval_ns)},
+    {"check_budget=", offsetof(struct lease_config, timing.check_budget_ns)},
+};
+
+static int config_time(struct play *p, const char *word)
+{
+    for (size_t i = 0; i < sizeof config_times / sizeof config_times[0]; i++) {
+        size_t length = strlen(config_times[i].name);
+
+        if (strncmp(word, config_times[i].name, length) == 0)
+            return parse_duration_ns(word + length,
+                                     (uint64_t *)((char *)&p->config + config_times[i].offset));
+    }
+    return -EINVAL;
+}
+
 static int config_word(struct play *p, const char *word)
 {
     uint64_t value;
@@ -266,7 +293,7 @@ static int config_word(struct play *p, const char *word)
     else if (strncmp(word, "incarnation=", 12) == 0)
         return parse_hex(word + 12, p->config.incarnation.bytes, strlen(word + 12) / 2);
     else
-        return -EINVAL;
+        return config_time(p, word);
     return 0;
 }
 
@@ -276,7 +303,7 @@ static int verb_config(struct play *p, char *words[], unsigned count, const char
         return wrong("config comes before start", what);
     for (unsigned i = 0; i < count; i++)
         if (config_word(p, words[i]) < 0)
-            return wrong("member= ttl= priority= restarts= check_failures= or incarnation=", what);
+            return wrong("member= ttl= priority= restarts= check_failures= incarnation= or a time", what);
     return 0;
 }
 

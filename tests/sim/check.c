@@ -17,7 +17,7 @@ void check_init(struct check *c, const struct profile *profile)
     c->off = profile ? profile->not_promised : 0;
 }
 
-void check_fail(struct check *c, enum rule rule, const char *format, ...)
+void check_fail(struct check *c, enum rule rule, int host, const char *format, ...)
 {
     va_list ap;
 
@@ -26,6 +26,7 @@ void check_fail(struct check *c, enum rule rule, const char *format, ...)
         return;
     c->failed = true;
     c->rule = rule;
+    c->host = host;
     va_start(ap, format);
     vsnprintf(c->text, sizeof c->text, format, ap);
     va_end(ap);
@@ -43,7 +44,7 @@ void check_acting(struct world *w)
         if (!h->controller.ours || !controller_acts(h, w->now))
             continue;
         if (first)
-            check_fail(w->check, RULE_S1,
+            check_fail(w->check, RULE_S1, (int)i,
                        "the controllers of %s (epoch %" PRIu64 ") and %s (epoch %" PRIu64 ") act at once",
                        host_name(first->index), first->controller.epoch, host_name(i), h->controller.epoch);
         first = h;
@@ -82,7 +83,8 @@ void check_start(struct world *w, struct host *h)
     bool forgotten = w->db.lost_epoch >= c->highest_started && c->witnessed[h->index] < c->highest_started;
 
     if (h->controller.epoch <= c->highest_started && !forgotten)
-        check_fail(c, RULE_S2, "%s starts with epoch %" PRIu64 ", but %" PRIu64 " has been started before",
+        check_fail(c, RULE_S2, (int)h->index,
+                   "%s starts with epoch %" PRIu64 ", but %" PRIu64 " has been started before",
                    host_name(h->index), h->controller.epoch, c->highest_started);
     if (h->controller.epoch > c->highest_started)
         c->highest_started = h->controller.epoch;
@@ -97,7 +99,7 @@ void check_guarded_commit(struct world *w, const struct statement *s)
     const struct write_set *head = db_head(w);
 
     if (s->epoch < head->highest)
-        check_fail(w->check, RULE_S3,
+        check_fail(w->check, RULE_S3, s->host,
                    "guarded work of epoch %" PRIu64 " (%s) commits after epoch %" PRIu64 " took over",
                    s->epoch, host_name(s->host), head->highest);
 }
@@ -113,8 +115,9 @@ void check_write(struct world *w, struct host *h, const struct lease_command *c)
     if (c->write.kind != LEASE_WRITE_RELEASE)
         return;
     if ((k->alive && k->ours) || (h->promote.alive && h->promote.asked))
-        check_fail(w->check, RULE_S4, "%s releases while its controller (epoch %" PRIu64 ") is not stopped",
-                   host_name(h->index), k->alive ? k->epoch : h->promote.epoch);
+        check_fail(w->check, RULE_S4, (int)h->index,
+                   "%s releases while its controller (epoch %" PRIu64 ") is not stopped", host_name(h->index),
+                   k->alive ? k->epoch : h->promote.epoch);
 }
 
 /* ------------------------------------------------------------------ S5 */
@@ -127,7 +130,7 @@ static void check_promote(struct world *w, struct host *h, const struct lease_co
     for (unsigned i = 0; i < PROMOTED_MAX && i < k->promoted_count; i++)
         if (k->promoted[i].epoch == c->hook.epoch &&
             memcmp(&k->promoted[i].nonce, &c->hook.nonce, sizeof c->hook.nonce) == 0)
-            check_fail(k, RULE_S5, "%s runs the promote hook a second time for epoch %" PRIu64,
+            check_fail(k, RULE_S5, (int)h->index, "%s runs the promote hook a second time for epoch %" PRIu64,
                        host_name(h->index), c->hook.epoch);
     k->promoted[k->promoted_count % PROMOTED_MAX].epoch = c->hook.epoch;
     k->promoted[k->promoted_count++ % PROMOTED_MAX].nonce = c->hook.nonce;
@@ -146,7 +149,7 @@ void check_hook(struct world *w, struct host *h, const struct lease_command *c)
     if (l->reason == LEASE_REASON_ROGUE || l->reason == LEASE_REASON_UNHEALTHY)
         return; /* what runs now is not what was stopped then */
     if (c->hook.epoch == k->demoted_epoch[h->index] && h->sidecar.gen == k->demoted_by[h->index])
-        check_fail(k, RULE_S5, "%s runs the demote hook a second time for epoch %" PRIu64,
+        check_fail(k, RULE_S5, (int)h->index, "%s runs the demote hook a second time for epoch %" PRIu64,
                    host_name(h->index), c->hook.epoch);
     k->demoted_epoch[h->index] = c->hook.epoch;
     k->demoted_by[h->index] = h->sidecar.gen;
@@ -168,7 +171,7 @@ void check_role(struct world *w, struct host *h, enum lease_role from, enum leas
     if (to == LEASE_LEADER && w->healed && c->led_at == 0)
         c->led_at = w->now;
     if (from == LEASE_LEADER && w->options.profile && w->options.profile->reigns_last && !asked_for(reason))
-        check_fail(c, RULE_L2, "%s stops leading (%s), and nothing that happened is a cause",
+        check_fail(c, RULE_L2, (int)h->index, "%s stops leading (%s), and nothing that happened is a cause",
                    host_name(h->index), lease_reason_name(reason));
 }
 
@@ -193,12 +196,23 @@ void check_healed(struct world *w, uint64_t bound_ns)
     schedule(w, bound_ns, EV_END, 0, 0, 0, 0);
 }
 
+/* Nobody did anything: the one whose turn it would have been. */
+static int first_in_line(const struct world *w)
+{
+    unsigned best = 0;
+
+    for (unsigned i = 1; i < w->options.members; i++)
+        if (w->options.priority[i] > w->options.priority[best])
+            best = i;
+    return (int)best;
+}
+
 void check_liveness(struct world *w)
 {
     struct check *c = w->check;
 
     if (c->led_at == 0 && !somebody_leads(w))
-        check_fail(c, RULE_L1, "all is healed since %.1f s, and nobody leads",
+        check_fail(c, RULE_L1, first_in_line(w), "all is healed since %.1f s, and nobody leads",
                    (double)(w->now - c->healed_at) / 1e9);
     if (c->led_at != 0 && c->led_at - c->healed_at > tally.heal_ns_max)
         tally.heal_ns_max = c->led_at - c->healed_at;
@@ -227,8 +241,10 @@ void sim_stepping(struct world *w, struct host *h)
 
 _Noreturn void lease_assert_failed(const char *expression, const char *file, int line)
 {
-    check_fail(stepping.world->check, RULE_CORE, "%s, in %s: %s:%d: %s", host_name(stepping.host->index),
-               lease_role_name(stepping.host->sidecar.lease.role), file, line, expression);
+    if (stepping.world)
+        check_fail(stepping.world->check, RULE_CORE, (int)stepping.host->index, "%s, in %s: %s:%d: %s",
+                   host_name(stepping.host->index), lease_role_name(stepping.host->sidecar.lease.role), file,
+                   line, expression);
     longjmp(sim_escape, 1);
 }
 

@@ -26,6 +26,7 @@ struct check {
     uint32_t off; /* rules that this profile cannot promise */
     bool failed;
     enum rule rule;
+    int host;
     char text[256];
     uint32_t fired; /* also those that are off */
 
@@ -44,8 +45,9 @@ struct check {
 };
 
 void check_init(struct check *c, const struct profile *profile);
-void check_fail(struct check *c, enum rule rule, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* @host: whose core should be looked at. */
+void check_fail(struct check *c, enum rule rule, int host, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 const char *rule_name(enum rule rule);
 
 void check_start(struct world *w, struct host *h);

@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "profile.h"
+#include "retell.h"
 #include "world.h"
 
 #define TRACE_LINES   60
@@ -31,6 +32,7 @@ static void run_seed(uint64_t seed, const struct profile *profile, bool tracing,
     check_init(ret_check, profile);
     world_init(&world, &options, tracing || tell_all);
     world.telling = tell_all && !tracing;
+    world.retelling = tracing;
     world.check = ret_check;
     if (setjmp(sim_escape) == 0)
         world_run(&world);
@@ -46,12 +48,17 @@ static void print_failure(const char *program, uint64_t seed, const struct profi
     struct options options;
 
     options_of_seed(seed, profile, &options);
+    retell_forget();
     run_seed(seed, profile, true, &again);
     tally = kept;
     printf("FAIL %s: %s\n  ", rule_name(found->rule), found->text);
     options_print(&options);
     printf("  what happened last, in true time (s):\n");
     trace_print(TRACE_LINES);
+    printf("  as a scenario of %s (its outcome: scenario --rewrite FILE):\n",
+           host_name((unsigned)again.host));
+    printf("# Seed %" PRIu64 ", %s: %s\n", seed, rule_name(found->rule), found->text);
+    retell_print((unsigned)again.host);
     printf("  seed %" PRIu64 ", checker %s. Again: %s --seeds 1 --first %" PRIu64 " --profile %s --verbose\n",
            seed, rule_name(found->rule), program, seed, profile->name);
     if (!again.failed)

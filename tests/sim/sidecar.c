@@ -7,6 +7,7 @@
 #include "world.h"
 
 #include "check.h"
+#include "retell.h"
 #include "trace/trace.h"
 
 #define QUEUE             32
@@ -184,6 +185,8 @@ void sidecar_feed(struct world *w, struct host *h, struct lease_event *first)
         tally.steps++;
         if (w->tracing)
             tell_event(w, h, e);
+        if (w->retelling)
+            retell_note(h->index, &s->lease.config, e);
         sim_stepping(w, h);
         check_told(w, h, e);
         lease_step(&s->lease, e, &w->commands);

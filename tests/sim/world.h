@@ -292,6 +292,7 @@ struct world {
     size_t heap_count, heap_size;
     bool ended, healed, tracing;
     bool telling; /* all of it, as it happens */
+    bool retelling;
     struct host hosts[HOSTS_MAX];
     struct database db;
     bool to_node[HOSTS_MAX][NODES_MAX], from_node[HOSTS_MAX][NODES_MAX]; /* the link carries */
