@@ -152,6 +152,9 @@ static void absorb_members(struct lease *l, const struct lease_event *e)
             p->moved_slow_ns = l->now.slow_ns;
         p->member = *m;
         p->member.name[LEASE_NAME_MAX] = '\0';
+        if (strcmp(p->member.name, l->config.member) == 0 &&
+            nonce_equal(&m->incarnation, &l->config.incarnation))
+            l->drifted = m->drifted;
     }
 }
 
@@ -206,6 +209,7 @@ void absorb(struct lease *l, const struct lease_event *e, struct lease_commands 
         absorb_identity(l, e, out);
         break;
     case LEASE_EVENT_REQUEST: absorb_request(l, e); break;
+    case LEASE_EVENT_FITNESS: l->fit = e->fitness.fit; break;
     case LEASE_EVENT_STOP: l->stop_wanted = true; break;
     }
 }

@@ -103,8 +103,8 @@ static bool alive(const struct lease *l, const struct lease_peer *p)
 
 static bool before_us(const struct lease *l, const struct lease_member *m)
 {
-    if (m->drifted)
-        return false;
+    if (m->drifted != l->drifted)
+        return l->drifted;
     if (m->priority != l->config.priority)
         return m->priority > l->config.priority;
     return strcmp(m->name, l->config.member) < 0;
@@ -157,17 +157,23 @@ static bool claim_dead(const struct lease *l)
            l->now.slow_ns >= add_ns(l->row_since_slow_ns, distrust_ns(l));
 }
 
+/* Elections only: a leader that is no longer fit leads on, and a restart in place is no election. */
+static bool electable(const struct lease *l)
+{
+    return l->config.priority != 0 && l->fit && !(l->drifted && l->config.require_match);
+}
+
 bool may_compete(const struct lease *l)
 {
-    return l->role == LEASE_FOLLOWER && l->row_known && !l->row_missing && l->config.priority != 0 &&
-           l->guardian_up && !l->fencing && l->controller_stopped && !l->stop_wanted &&
-           l->now.fast_ns >= l->backoff_fast_ns && l->saved_erased && l->name == LEASE_NAME_OURS &&
+    return l->role == LEASE_FOLLOWER && l->row_known && !l->row_missing && electable(l) && l->guardian_up &&
+           !l->fencing && l->controller_stopped && !l->stop_wanted && l->now.fast_ns >= l->backoff_fast_ns &&
+           l->saved_erased && l->name == LEASE_NAME_OURS &&
            (!l->claim_open || version_equal(&l->row.version, &l->claim_expected) || claim_dead(l));
 }
 
 uint32_t lease_priority_now(const struct lease *l)
 {
-    bool able = l->guardian_up && !l->stop_wanted && l->now.fast_ns >= l->backoff_fast_ns &&
+    bool able = electable(l) && l->guardian_up && !l->stop_wanted && l->now.fast_ns >= l->backoff_fast_ns &&
                 l->name == LEASE_NAME_OURS;
 
     return able ? l->config.priority : 0;

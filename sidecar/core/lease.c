@@ -27,6 +27,7 @@ void lease_init(struct lease *l, const struct lease_config *config)
     l->config = *config;
     l->role = LEASE_BOOT;
     l->reason = LEASE_REASON_START;
+    l->fit = !config->prechecked;
     l->name = nonce_is_zero(&config->incarnation) ? LEASE_NAME_OURS : LEASE_NAME_OPEN;
 }
 

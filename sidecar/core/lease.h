@@ -168,6 +168,7 @@ enum lease_event_type {
     LEASE_EVENT_SAVED,
     LEASE_EVENT_MEMBERS,
     LEASE_EVENT_REQUEST,
+    LEASE_EVENT_FITNESS, /* what the precheck says */
     LEASE_EVENT_STOP,
 };
 
@@ -238,6 +239,9 @@ struct lease_event {
             uint64_t hold_ns;         /* of HOLD; above LEASE_HOLD_MAX_NS: that */
             char target[LEASE_NAME_MAX + 1];
         } request;
+        struct {
+            bool fit;
+        } fitness;
     };
 };
 
@@ -324,6 +328,8 @@ struct lease_config {
     uint32_t priority; /* 0: never leads */
     uint32_t restarts; /* in place, before the lease is released */
     uint32_t check_failures;
+    bool prechecked;            /* leads only after a precheck said that it may */
+    bool require_match;         /* does not lead while its files differ from the last leader's */
     uint64_t restart_window_ns; /* a controller that ran this long has earned its restarts back */
 };
 
@@ -463,6 +469,8 @@ struct lease {
     uint32_t guardian_failures;
     uint64_t guardian_failed_fast_ns;
 
+    bool fit;     /* as the last precheck said; without one always */
+    bool drifted; /* our own row says that our files differ from the last leader's */
     uint64_t poll_fast_ns, quick_until_fast_ns;
     uint64_t backoff_fast_ns;  /* do not compete before */
     uint64_t released_fast_ns; /* when we gave the lease away; 0: never */
@@ -483,14 +491,16 @@ struct lease_now lease_wake(const struct lease *lease);
 bool lease_edge_legal(enum lease_role from, enum lease_role to);
 
 /* Why this member is not the leader, in one sentence; "" for a leader. Never NULL. */
+#define LEASE_WHY_UNFIT "Its precheck does not let it lead"
 const char *lease_why_not(const struct lease *lease);
 
-/* Our place among the live members if the lease were free now; 0 is first (R11). */
+/* Our place among the live members if the lease were free now; 0 is first (R11). Who has drifted comes last.
+ */
 unsigned lease_rank(const struct lease *lease);
 
 /*
- * The priority to publish: 0 while this member could not take a free lease (backing off, no guardian,
- * ending). Others rank by it, and would wait for a turn that never comes.
+ * The priority to publish: 0 while this member could not take a free lease (backing off, no guardian, not
+ * fit, ending). Others rank by it, and would wait for a turn that never comes.
  */
 uint32_t lease_priority_now(const struct lease *lease);
 

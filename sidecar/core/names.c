@@ -80,6 +80,10 @@ const char *lease_why_not(const struct lease *l)
         return "It is shutting down.";
     if (l->config.priority == 0)
         return "Its priority is 0: it never leads.";
+    if (!l->fit)
+        return LEASE_WHY_UNFIT;
+    if (l->drifted && l->config.require_match)
+        return "Its files differ from the leader's: it does not lead.";
     if (!l->guardian_up)
         return "Its guardian is not running.";
     if (l->row_missing)

@@ -50,6 +50,7 @@ static const struct field request[] = {{"kind", FIELD_ENUM, EVENT(request.kind),
                                        {"hold", FIELD_NS, EVENT(request.hold_ns)},
                                        {"target", FIELD_NAME, EVENT(request.target)},
                                        {NULL}};
+static const struct field fitness[] = {{"fit", FIELD_BOOL, EVENT(fitness.fit)}, {NULL}};
 static const struct field member_fields[] = {{"name", FIELD_NAME, MEMBER(name)},
                                              {"incarnation", FIELD_NONCE, MEMBER(incarnation)},
                                              {"heartbeat", FIELD_U64, MEMBER(heartbeat)},
@@ -60,8 +61,9 @@ static const struct field member_fields[] = {{"name", FIELD_NAME, MEMBER(name)},
 
 /* In the order of enum lease_event_type. */
 static const struct shape shapes[] = {
-    {"start", start},       {"tick", none},   {"read", read_fields}, {"write", write_fields}, {"hook", hook},
-    {"guardian", guardian}, {"saved", saved}, {"members", none},     {"request", request},    {"stop", none},
+    {"start", start},     {"tick", none},         {"read", read_fields}, {"write", write_fields},
+    {"hook", hook},       {"guardian", guardian}, {"saved", saved},      {"members", none},
+    {"request", request}, {"fitness", fitness},   {"stop", none},
 };
 
 /* The parser's view of what every event has. */

@@ -290,6 +290,10 @@ static int config_word(struct play *p, const char *word)
         p->config.restarts = (uint32_t)value;
     else if (strncmp(word, "check_failures=", 15) == 0 && parse_u64(word + 15, &value) == 0)
         p->config.check_failures = (uint32_t)value;
+    else if (strcmp(word, "prechecked") == 0)
+        p->config.prechecked = true;
+    else if (strcmp(word, "require_match") == 0)
+        p->config.require_match = true;
     else if (strncmp(word, "incarnation=", 12) == 0)
         return parse_hex(word + 12, p->config.incarnation.bytes, strlen(word + 12) / 2);
     else
@@ -303,7 +307,10 @@ static int verb_config(struct play *p, char *words[], unsigned count, const char
         return wrong("config comes before start", what);
     for (unsigned i = 0; i < count; i++)
         if (config_word(p, words[i]) < 0)
-            return wrong("member= ttl= priority= restarts= check_failures= incarnation= or a time", what);
+            return wrong(
+                "member= ttl= priority= restarts= check_failures= incarnation= prechecked require_match or "
+                "a time",
+                what);
     return 0;
 }
 
@@ -443,7 +450,8 @@ static int verb_guardian(struct play *p, char *words[], unsigned count, const ch
     return 0;
 }
 
-/* NAME:PRIORITY[:EPOCH_SEEN]; those named beat once, the others stand still. */
+/* NAME:PRIORITY[:EPOCH_SEEN][:drifted|:matches]; those named beat once, the others stand still. Our own row
+ * is ours, and not a namesake's, when it says how our files are. */
 static int verb_members(struct play *p, char *words[], unsigned count, const char **what)
 {
     struct lease_event e = {.type = LEASE_EVENT_MEMBERS};
@@ -451,10 +459,18 @@ static int verb_members(struct play *p, char *words[], unsigned count, const cha
     for (unsigned i = 0; i < count; i++) {
         struct lease_member m = {.incarnation = {{0xee}}};
         unsigned long long epoch = 0;
+        char *files = strrchr(words[i], ':');
         size_t k = 0;
 
+        m.drifted = files && strcmp(files, ":drifted") == 0;
+        bool told = m.drifted || (files && strcmp(files, ":matches") == 0);
+
+        if (told)
+            *files = '\0';
         if (sscanf(words[i], "%63[^:]:%u:%llu", m.name, &m.priority, &epoch) < 2)
-            return wrong("NAME:PRIORITY or NAME:PRIORITY:EPOCH_SEEN", what);
+            return wrong("NAME:PRIORITY[:EPOCH_SEEN][:drifted|:matches]", what);
+        if (told && strcmp(m.name, p->config.member) == 0)
+            m.incarnation = p->config.incarnation;
         while (k < p->member_count && strcmp(p->members[k].name, m.name) != 0)
             k++;
         if (k == LEASE_MEMBERS_MAX)
@@ -488,6 +504,18 @@ static int verb_ask(struct play *p, char *words[], unsigned count, const char **
         return wrong("how long?", what);
     if (kind >= 2)
         e.request.kind = kind == 2 ? LEASE_REQUEST_HOLD : LEASE_REQUEST_UNHOLD;
+    feed(p, &e);
+    return 0;
+}
+
+static int verb_precheck(struct play *p, char *words[], unsigned count, const char **what)
+{
+    static const char *const says[] = {"no", "yes", NULL};
+    int n = count == 1 ? choose(words[0], says) : -1;
+    struct lease_event e = {.type = LEASE_EVENT_FITNESS, .fitness = {.fit = n == 1}};
+
+    if (n < 0)
+        return wrong("yes or no", what);
     feed(p, &e);
     return 0;
 }
@@ -580,6 +608,7 @@ static const struct verb verbs[] = {
     {"guardian", verb_guardian},
     {"members", verb_members},
     {"ask", verb_ask},
+    {"precheck", verb_precheck},
     {"stop", verb_stop},
     {"wait", verb_wait},
     {"run", verb_run},

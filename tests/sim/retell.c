@@ -102,6 +102,7 @@ static void renumber(const struct lease *l, struct lease_event *e)
     case LEASE_EVENT_GUARDIAN:
     case LEASE_EVENT_MEMBERS:
     case LEASE_EVENT_REQUEST:
+    case LEASE_EVENT_FITNESS:
     case LEASE_EVENT_STOP: break;
     }
 }

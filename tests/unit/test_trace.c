@@ -148,6 +148,7 @@ static void random_event(struct trace_event *t)
         e->request.hold_ns = number();
         name(e->request.target);
         break;
+    case LEASE_EVENT_FITNESS: e->fitness.fit = below(2); break;
     case LEASE_EVENT_TICK:
     case LEASE_EVENT_STOP: break;
     }
