@@ -41,6 +41,8 @@ struct config {
     uint64_t priority, check_failures, restarts, controller_port, history_days;
     char controller_version[CONFIG_TEXT_MAX];
     char promote[CONFIG_PATH_MAX], demote[CONFIG_PATH_MAX], fence[CONFIG_PATH_MAX], check[CONFIG_PATH_MAX];
+    char precheck[CONFIG_PATH_MAX], notify[CONFIG_PATH_MAX];
+    uint64_t notify_budget_ns;
     char state_dir[CONFIG_PATH_MAX], run_dir[CONFIG_PATH_MAX], libexec_dir[CONFIG_PATH_MAX];
     char cgroup[CONFIG_TEXT_MAX], log_level[CONFIG_TEXT_MAX];
 

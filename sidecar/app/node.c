@@ -339,6 +339,8 @@ int node_start(struct node *n, const struct lease_memory *memory)
         r = loop_watch(n->loop, n->keeper.notify_fd, on_guardian_news, n);
     if (r < 0)
         return r;
+    announce_start(n);
+    watches_start(n);
     node_feed(n, &e);
     start_guardian(n);
     on_beat(n);

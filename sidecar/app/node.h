@@ -6,7 +6,9 @@
  * the commands, and sets the timer for the core's next wake. An event that a command produces at once is
  * queued, never stepped from within.
  */
+#include "app/announce.h"
 #include "app/config.h"
+#include "app/watches.h"
 #include "core/lease.h"
 #include "db/client.h"
 #include "guardian/keeper.h"
@@ -49,7 +51,8 @@ struct node {
     struct saver *saver;
 
     char cgroup_base[CGROUP_PATH_MAX], cgroup_controller[CGROUP_PATH_MAX], cgroup_hook[CGROUP_PATH_MAX],
-        cgroup_guardian[CGROUP_PATH_MAX]; /* empty: none */
+        cgroup_guardian[CGROUP_PATH_MAX], cgroup_notify[CGROUP_PATH_MAX],
+        cgroup_precheck[CGROUP_PATH_MAX]; /* empty: none */
     struct hook_run hook;
     uint32_t hook_id; /* 0: none runs */
     enum lease_hook hook_kind;
@@ -67,6 +70,8 @@ struct node {
         uint64_t at_ns;
     } errors[NODE_ERRORS];                   /* what was logged lately */
     char versions[CLIENT_ENDPOINTS_MAX][64]; /* of the servers, as last judged */
+    struct announce announce;
+    struct watches watches;
     uint64_t stall_max_ns;
     unsigned forget_ticks; /* while leading */
     bool exiting;

@@ -117,6 +117,8 @@ void report_note(struct node *n, const struct lease_command *c)
     fill_reason(n, c, reason, sizeof reason);
     if (event.what && n->client)
         client_event(n->client, &event);
+    if (role || event.alarm)
+        announce_note(n, c, &event);
     if (role)
         report_beat(n);
     if (role || c->note.note == LEASE_NOTE_HOLD || c->note.note == LEASE_NOTE_UNHOLD)
@@ -124,8 +126,20 @@ void report_note(struct node *n, const struct lease_command *c)
     requests_noted(n, c);
 }
 
+/* The core knows that the precheck said no; we know what it said. */
+static const char *why_not(const struct node *n, char *buf, size_t size)
+{
+    const char *why = lease_why_not(&n->lease);
+
+    if (strcmp(why, LEASE_WHY_UNFIT) != 0)
+        return why;
+    snprintf(buf, size, "%s: %s", why, watches_precheck_text(&n->watches));
+    return buf;
+}
+
 void report_beat(struct node *n)
 {
+    char why[ROWS_TEXT_MAX + 1];
     enum lease_name_right right = lease_name_right(&n->lease);
     bool ended = n->lease.exited;
     struct client_heartbeat beat = {.heartbeat = ++n->heartbeat,
@@ -136,7 +150,7 @@ void report_beat(struct node *n)
                                     .ended = ended,
                                     .address = n->config->address,
                                     .role = ended ? "ended" : lease_role_name(n->lease.role),
-                                    .why_not = lease_why_not(&n->lease),
+                                    .why_not = why_not(n, why, sizeof why),
                                     .version = n->config->controller_version,
                                     .sidecar = GALERA_LEASE_VERSION};
 
@@ -170,17 +184,19 @@ void report_status(struct node *n)
     const struct lease *l = &n->lease;
     char path[CONFIG_PATH_MAX + 16];
     uint64_t now = n->clocks.fast_ns;
+    char why[ROWS_TEXT_MAX + 1];
     json_int_t left = l->deadline_ns > now ? (json_int_t)((l->deadline_ns - now) / LEASE_NS_PER_MS) : 0;
     json_t *status = json_pack(
-        "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:s, s:i, s:I, s:o, s:s}", "lease",
-        n->config->name, "member", n->config->member, "pid", (int)getpid(), "written", (json_int_t)time(NULL),
-        "role", lease_role_name(l->role), "reason", lease_reason_name(l->reason), "why_not_leader",
-        lease_why_not(l), "epoch", (json_int_t)(l->own.epoch != 0 ? l->own.epoch : l->epoch_seen),
-        "time_left_ms", left, "hold_left_ms", (json_int_t)(lease_hold_left_ns(l) / LEASE_NS_PER_MS), "holder",
+        "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:s, s:i, s:I, s:o, s:s, s:o}",
+        "lease", n->config->name, "member", n->config->member, "pid", (int)getpid(), "written",
+        (json_int_t)time(NULL), "role", lease_role_name(l->role), "reason", lease_reason_name(l->reason),
+        "why_not_leader", why_not(n, why, sizeof why), "epoch",
+        (json_int_t)(l->own.epoch != 0 ? l->own.epoch : l->epoch_seen), "time_left_ms", left, "hold_left_ms",
+        (json_int_t)(lease_hold_left_ns(l) / LEASE_NS_PER_MS), "holder",
         l->row_known && l->row.state != LEASE_ROW_FREE ? l->row.holder : "", "guardian", l->guardian_up,
         "regression", l->regression, "last_error", n->last_error, "guardian_pid", (int)n->keeper.pid,
         "loop_stall_max_us", (json_int_t)(n->stall_max_ns / 1000), "endpoints", endpoints(n), "containment",
-        n->cgroup_base[0] ? "cgroup" : "session");
+        n->cgroup_base[0] ? "cgroup" : "session", "receivers", announce_status(&n->announce));
 
     if (!status)
         return;

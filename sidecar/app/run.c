@@ -99,14 +99,22 @@ static void find_cgroups(struct node *n)
         r = cgroup_slot(n->cgroup_base, "hook", n->cgroup_hook);
     if (r == 0)
         r = cgroup_slot(n->cgroup_base, "guardian", n->cgroup_guardian);
+    if (r == 0)
+        r = cgroup_slot(n->cgroup_base, "notify", n->cgroup_notify);
+    if (r == 0)
+        r = cgroup_slot(n->cgroup_base, "precheck", n->cgroup_precheck);
     if (r < 0) {
+        n->cgroup_notify[0] = n->cgroup_precheck[0] = '\0';
         n->cgroup_base[0] = n->cgroup_controller[0] = n->cgroup_hook[0] = n->cgroup_guardian[0] = '\0';
         log_warning("containment",
                     "lease=%s kind=session why=\"no writable cgroup v2: %s\" means=\"a process that leaves "
                     "its session is found by its environment only\"",
                     n->config->name, strerror(-r));
     } else {
-        cgroup_kill(n->cgroup_hook); /* hooks of a sidecar that is gone: nobody would hear of their end */
+        /* Hooks of a sidecar that is gone: nobody would hear of their end. */
+        cgroup_kill(n->cgroup_hook);
+        cgroup_kill(n->cgroup_notify);
+        cgroup_kill(n->cgroup_precheck);
         log_info("containment", "lease=%s kind=cgroup path=%s", n->config->name, n->cgroup_base);
     }
 }
@@ -140,7 +148,8 @@ static void fill_lease_config(const struct config *c, struct lease_config *ret)
                                  .priority = (uint32_t)c->priority,
                                  .restarts = (uint32_t)c->restarts,
                                  .check_failures = (uint32_t)c->check_failures,
-                                 .restart_window_ns = c->restart_window_ns};
+                                 .restart_window_ns = c->restart_window_ns,
+                                 .prechecked = c->precheck[0] != '\0'};
     memcpy(ret->member, c->member, sizeof ret->member);
 }
 
@@ -227,6 +236,8 @@ int app_run(const struct config *c)
     r = loop_run(n->loop);
     report_beat(n);
     report_status(n);
+    announce_end(&n->announce);
+    watches_end(&n->watches);
     /* Let the last bookkeeping go out, briefly: nothing depends on it. */
     for (unsigned i = 0; i < 20 && !client_idle(n->client); i++) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);

@@ -23,7 +23,8 @@
 
 const char *hook_kind_name(enum hook_kind kind)
 {
-    static const char *const names[HOOK_KINDS] = {"promote", "demote", "fence", "check"};
+    static const char *const names[HOOK_KINDS] = {"promote", "demote",   "fence",
+                                                  "check",   "precheck", "notify"};
 
     return (unsigned)kind < HOOK_KINDS ? names[kind] : "?";
 }
@@ -122,6 +123,11 @@ static void build_env(struct hook_run *run, const struct hook_spec *s, const str
     put(run, "GALERA_LEASE_CGROUP", f->promote_cgroup);
     put(run, "GALERA_LEASE_RUNDIR", f->run_dir);
     put(run, "GALERA_LEASE_STATEDIR", f->state_dir);
+    if (f->event) {
+        put(run, "GALERA_LEASE_EVENT", f->event);
+        put(run, "GALERA_LEASE_FROM", f->from);
+        put(run, "GALERA_LEASE_ALARM", f->alarm ? "1" : "0");
+    }
 }
 
 static int start_step(struct hook_run *run)
@@ -205,6 +211,13 @@ static void drop_child(struct hook_run *run)
     run->child = (struct child){.pidfd = -1, .out_fd = -1};
 }
 
+/* What can be stopped must be, and who can be told must be: one part that fails keeps no other from its turn.
+ */
+static bool goes_on(enum hook_kind kind)
+{
+    return kind == HOOK_DEMOTE || kind == HOOK_FENCE || kind == HOOK_NOTIFY;
+}
+
 static enum hook_outcome step_ended(struct hook_run *run, int status)
 {
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -220,11 +233,10 @@ static enum hook_outcome step_ended(struct hook_run *run, int status)
         code = 1; /* one part runs, another does not */
     }
     run->code = code;
-    /* A stop goes on through all its parts, because what can be stopped must be; but one part that failed is
-     * a stop that failed, whatever the last one says. */
+    /* One part that failed is a stop that failed, whatever the last one says. */
     if (run->failed == 0)
         run->failed = code;
-    if (code != 0 && run->kind != HOOK_DEMOTE && run->kind != HOOK_FENCE)
+    if (code != 0 && !goes_on(run->kind))
         return HOOK_FAILED;
     if (run->next < run->count) {
         int r = start_step(run);

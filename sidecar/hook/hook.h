@@ -6,6 +6,9 @@
  * success. `check`: 0 running, 3 stopped (nothing of the controller is left, none starting or stopping), else
  * unhealthy; of a folder: stopped when all say 3, running when all say 0.
  *
+ * `precheck`: 0 this host may lead, else its first line of output says why not. `notify` hears of a change of
+ * role or an alarm, all its parts do, and how it ends means nothing to the lease.
+ *
  * Each hook runs in its own session and, where cgroup v2 is writable, in its slot's cgroup. When its budget
  * is over, all that it left there is killed; after exit 0 it is left alone: a promote hook's cgroup is the
  * controller's home.
@@ -25,7 +28,7 @@
 #define HOOK_ENV_MAX       20
 #define HOOK_CHECK_STOPPED 3
 
-enum hook_kind { HOOK_PROMOTE, HOOK_DEMOTE, HOOK_FENCE, HOOK_CHECK, HOOK_KINDS };
+enum hook_kind { HOOK_PROMOTE, HOOK_DEMOTE, HOOK_FENCE, HOOK_CHECK, HOOK_PRECHECK, HOOK_NOTIFY, HOOK_KINDS };
 
 enum hook_outcome {
     HOOK_RUNNING,   /* not ended yet */
@@ -41,7 +44,9 @@ struct hook_facts {
     const char *run_dir, *state_dir;
     const char *promote_cgroup; /* where the controller lives; "" without cgroups */
     uint64_t epoch;
-    const uint8_t *nonce; /* 16 bytes */
+    const uint8_t *nonce;     /* 16 bytes */
+    const char *event, *from; /* notify: what happened; the role before. NULL otherwise */
+    bool alarm;
 };
 
 struct hook_spec {

@@ -61,7 +61,10 @@ static enum hook_outcome run(enum hook_kind kind, const char *name, uint64_t bud
                                .state_dir = home,
                                .promote_cgroup = "",
                                .epoch = 42,
-                               .nonce = nonce};
+                               .nonce = nonce,
+                               .event = kind == HOOK_NOTIFY ? "rogue" : NULL,
+                               .from = "follower",
+                               .alarm = true};
     struct hook_spec spec = {
         .kind = kind, .path = path, .launcher = getenv("LAUNCHER"), .page_fd = -1, .budget_ns = budget_ns};
 
@@ -85,6 +88,24 @@ static void test_environment(void **state)
         strstr(output, "GALERA_LEASE_PREVIOUS=node2|GALERA_LEASE_REASON=test|GALERA_LEASE_ROLE=leader|"));
     assert_non_null(strstr(output, "stderr too|"));
     assert_null(strstr(output, "SECRET"));
+    assert_null(strstr(output, "GALERA_LEASE_EVENT"));
+    assert_int_equal(run(HOOK_NOTIFY, "env", 5 * S), HOOK_OK);
+    assert_non_null(strstr(output, "GALERA_LEASE_ALARM=1|"));
+    assert_non_null(
+        strstr(output, "GALERA_LEASE_EVENT=rogue|GALERA_LEASE_FROM=follower|GALERA_LEASE_HOOK=notify|"));
+}
+
+/* One receiver that fails keeps no other from hearing; one precheck that says no is enough. */
+static void test_notify_and_precheck(void **state)
+{
+    (void)state;
+    script("n/1", "echo one; exit 3");
+    script("n/2", "echo two");
+    assert_int_equal(run(HOOK_NOTIFY, "n", 5 * S), HOOK_FAILED);
+    assert_string_equal(output, "one|two|");
+    assert_int_equal(run(HOOK_PRECHECK, "n", 5 * S), HOOK_FAILED);
+    assert_string_equal(output, "one|");
+    assert_int_equal(run(HOOK_PRECHECK, "n/2", 5 * S), HOOK_OK);
 }
 
 /* Own session, no descriptor of ours, no blocked or ignored signal. */
@@ -325,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_failed_step),
         cmocka_unit_test(test_check),
+        cmocka_unit_test(test_notify_and_precheck),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_time_out_kills_all),
         cmocka_unit_test(test_exit_0_leaves_alone),
