@@ -99,12 +99,15 @@ CREATE TABLE IF NOT EXISTS galera_lease.event (
     member VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     what   VARCHAR(63) NOT NULL,
     reason VARCHAR(255) NOT NULL DEFAULT '',
-    at     DATETIME(3) NOT NULL,
+    at     DATETIME(3) NOT NULL COMMENT 'when it happened, on the member''s wall clock',
+    origin BINARY(16) NULL COMMENT 'incarnation of the sidecar that tells it',
+    number BIGINT UNSIGNED NULL COMMENT '... its events, counted: told again after a lost answer, it stands here once',
     alarm      BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'somebody must look at it; it lasts until it is acknowledged',
     acked_at   DATETIME(3) NULL,
     acked_by   VARCHAR(255) NOT NULL DEFAULT '',
     ack_reason VARCHAR(255) NOT NULL DEFAULT '',
     PRIMARY KEY (id),
+    UNIQUE KEY event_once (origin, number),
     KEY event_at (lease, at),
     KEY event_alarm (lease, alarm, acked_at)
 ) ENGINE = InnoDB;

@@ -183,14 +183,15 @@ ORDER BY id;
 
 -- What happened, and what people asked for, in the order of time.
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.history AS
-SELECT at, lease, epoch, member, IF(alarm, CONCAT('ALARM: ', what), what) AS what, reason, '' AS who FROM galera_lease.event
+SELECT at, lease, epoch, member, IF(alarm, CONCAT('ALARM: ', what), what) AS what, reason, '' AS who, COALESCE(number, 0) AS number
+FROM galera_lease.event
 UNION ALL
-SELECT asked_at, lease, epoch, target, CONCAT('asked: ', action, IF(hold_ms > 0, CONCAT(' ', hold_ms DIV 1000, ' s'), '')), why, who
+SELECT asked_at, lease, epoch, target, CONCAT('asked: ', action, IF(hold_ms > 0, CONCAT(' ', hold_ms DIV 1000, ' s'), '')), why, who, 0
 FROM galera_lease.request
 UNION ALL
-SELECT finished_at, lease, epoch, claimed_by, CONCAT('answered: ', action), outcome, who
+SELECT finished_at, lease, epoch, claimed_by, CONCAT('answered: ', action), outcome, who, 0
 FROM galera_lease.request WHERE finished_at IS NOT NULL
-ORDER BY at;
+ORDER BY at, number;
 
 -- What somebody must look at: open until CALL alarm_ack(lease, reason).
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.alarms AS

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/node.h"
 #include "util/log.h"
@@ -118,12 +117,10 @@ void announce_start(struct node *n)
 void announce_note(struct node *n, const struct lease_command *c, const struct client_event *event)
 {
     bool role = c->note.note == LEASE_NOTE_ROLE;
-    struct notice notice = {.number = ++n->announce.number, .epoch = event->epoch, .alarm = event->alarm};
-    struct timespec now;
+    struct notice notice = {
+        .number = ++n->announce.number, .at_ms = event->at_ms, .epoch = event->epoch, .alarm = event->alarm};
     uint64_t dropped;
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    notice.at_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
     snprintf(notice.what, sizeof notice.what, "%s", lease_note_name(c->note.note));
     snprintf(notice.from, sizeof notice.from, "%s", lease_role_name(role ? c->note.from : n->lease.role));
     snprintf(notice.role, sizeof notice.role, "%s", lease_role_name(role ? c->note.role : n->lease.role));

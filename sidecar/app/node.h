@@ -59,6 +59,7 @@ struct node {
     int hook_pidfd, hook_out_fd;
 
     uint64_t heartbeat;
+    uint64_t events;                     /* told to the history so far */
     uint64_t request;                    /* claimed and not finished; 0: none */
     struct rows_request asked;           /* ... as read */
     uint64_t hold_request;               /* the one behind the hold that renewals carry ... */

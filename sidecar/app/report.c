@@ -1,4 +1,5 @@
 /* What people see: the log, the member row, the history, and the status file. */
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -104,19 +105,32 @@ static void log_note(const struct node *n, const struct lease_command *c)
                  lease_reason_name(c->note.reason), c->note.epoch);
 }
 
+static uint64_t wall_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 void report_note(struct node *n, const struct lease_command *c)
 {
     bool role = c->note.note == LEASE_NOTE_ROLE;
     char reason[ROWS_TEXT_MAX + 1];
-    struct client_event event = {.epoch = c->note.epoch != 0 ? c->note.epoch : n->lease.epoch_seen,
+    struct client_event event = {.at_ms = wall_ms(),
+                                 .epoch = c->note.epoch != 0 ? c->note.epoch : n->lease.epoch_seen,
                                  .what = role ? role_event(c->note.role) : lease_note_name(c->note.note),
                                  .reason = reason,
                                  .alarm = is_alarm(c)};
 
     log_note(n, c);
     fill_reason(n, c, reason, sizeof reason);
-    if (event.what && n->client)
-        client_event(n->client, &event);
+    event.number = ++n->events;
+    if (event.what && n->client && client_event(n->client, &event) == -ENOBUFS)
+        log_warning("history",
+                    "lease=%s what=\"%s\" means=\"too much waits for the database: this stands in the "
+                    "log only\"",
+                    n->config->name, event.what);
     if (role || event.alarm)
         announce_note(n, c, &event);
     if (role)

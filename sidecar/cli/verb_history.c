@@ -32,7 +32,8 @@ static int read_history(struct sync *sync, const char *lease, uint64_t since_ns,
     statement_init(&s, sql, sizeof sql);
     statement_add(&s,
                   "SELECT at, member, epoch, what, reason, who FROM galera_lease.history "
-                  "WHERE lease = '%s' AND at >= UTC_TIMESTAMP(3) - INTERVAL %" PRIu64 " SECOND ORDER BY at",
+                  "WHERE lease = '%s' AND at >= UTC_TIMESTAMP(3) - INTERVAL %" PRIu64
+                  " SECOND ORDER BY at, number",
                   lease, since_ns / LEASE_NS_PER_S);
     int r = statement_end(&s) < 0 ? statement_end(&s) : sync_query(sync, true, sql, ret, &error);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRIES_MAX 60 /* of an event or outcome, about a second apart */
+#define RETRIES_MAX 60 /* of an event or outcome that a working server refuses, about a second apart */
 #define RESERVED    8  /* places that history leaves to the rest */
 
 void book_init(struct book *book, struct route *route, client_callback callback, void *userdata)
@@ -112,11 +112,19 @@ static size_t decode_requests(struct book *book, const struct table *table)
     return count;
 }
 
-static bool worth_again(const struct book_entry *entry, const struct worker_result *result)
+/*
+ * What people will want to read is told again until the database has it: an outage is just what they ask
+ * about. Both kinds may be said twice, so a lost answer is no reason to give up either.
+ */
+static bool worth_again(struct book_entry *entry, const struct worker_result *result)
 {
-    return (entry->kind == CLIENT_EVENT || entry->kind == CLIENT_FINISH) &&
-           result->answer == LEASE_ANSWER_REFUSED && !answer_permanent(result->error) &&
-           entry->tries < RETRIES_MAX;
+    if (entry->kind != CLIENT_EVENT && entry->kind != CLIENT_FINISH)
+        return false;
+    if (result->answer == LEASE_ANSWER_UNKNOWN)
+        return true;
+    if (result->answer != LEASE_ANSWER_REFUSED || answer_permanent(result->error))
+        return false;
+    return answer_closes(result->error) || entry->tries++ < RETRIES_MAX;
 }
 
 static void answer_first(struct book *book, size_t endpoint, struct worker_result *result)
@@ -125,7 +133,6 @@ static void answer_first(struct book *book, size_t endpoint, struct worker_resul
     struct client_answer answer = {.kind = entry.kind, .request = entry.request};
 
     if (worth_again(&entry, result)) {
-        entry.tries++;
         entry.late = true;
         book->late_wait = true;
         insert(book, &entry, true);

@@ -322,7 +322,8 @@ int client_finish(struct client *client, uint64_t request, const char *outcome)
 int client_event(struct client *client, const struct client_event *event)
 {
     char sql[WORKER_SQL_MAX];
-    int r = statement_event(sql, sizeof(sql), client->config.lease, client->config.member, event);
+    int r = statement_event(sql, sizeof(sql), client->config.lease, client->config.member,
+                            &client->config.incarnation, event);
     return r < 0 ? r : enqueue(client, CLIENT_EVENT, 0, sql);
 }
 

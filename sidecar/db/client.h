@@ -104,6 +104,9 @@ struct client_heartbeat {
 };
 
 struct client_event {
+    uint64_t
+        number; /* of this run of the sidecar: 1, 2, ...; sent again, it still stands in the history once */
+    uint64_t at_ms; /* when it happened, wall clock: it may be told long after, when the database is back */
     uint64_t epoch;
     const char *what; /* short word: "acquired", "released", "fenced" ... */
     const char *reason;

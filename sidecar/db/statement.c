@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "db/client.h"
 
@@ -244,22 +245,41 @@ int statement_heartbeat(char *buffer, size_t size, const char *lease, const char
     return statement_end(&s);
 }
 
+/* UTC, as a literal: the session's time zone has no say. */
+static void add_time(struct statement *s, uint64_t at_ms)
+{
+    time_t seconds = (time_t)(at_ms / 1000);
+    char text[32];
+    struct tm tm;
+
+    if (!gmtime_r(&seconds, &tm) || strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+        statement_add(s, "UTC_TIMESTAMP(3)");
+    else
+        statement_add(s, "'%s.%03u'", text, (unsigned)(at_ms % 1000));
+}
+
+/* IGNORE: one that is there already (the answer to its first telling was lost) stays as it is. */
 int statement_event(char *buffer, size_t size, const char *lease, const char *member,
-                    const struct client_event *event)
+                    const struct lease_nonce *incarnation, const struct client_event *event)
 {
     struct statement s;
 
     if (!rows_name_ok(lease) || !rows_name_ok(member) || !event->what)
         return -EINVAL;
     statement_init(&s, buffer, size);
-    statement_add(&s,
-                  "INSERT INTO galera_lease.event (lease, epoch, member, what, reason, at, alarm) VALUES "
-                  "('%s', %" PRIu64 ", '%s', ",
-                  lease, event->epoch, member);
+    statement_add(
+        &s,
+        "INSERT IGNORE INTO galera_lease.event (lease, epoch, member, what, reason, at, alarm, origin, "
+        "number) VALUES ('%s', %" PRIu64 ", '%s', ",
+        lease, event->epoch, member);
     statement_quote(&s, event->what, ROWS_WORD_MAX);
     statement_add(&s, ", ");
     statement_quote(&s, event->reason, ROWS_TEXT_MAX);
-    statement_add(&s, ", UTC_TIMESTAMP(3), %d)", event->alarm);
+    statement_add(&s, ", ");
+    add_time(&s, event->at_ms);
+    statement_add(&s, ", %d, ", event->alarm);
+    statement_nonce(&s, incarnation);
+    statement_add(&s, ", %" PRIu64 ")", event->number);
     return statement_end(&s);
 }
 

@@ -52,6 +52,6 @@ int statement_finish(char *buffer, size_t size, const char *lease, uint64_t requ
 int statement_heartbeat(char *buffer, size_t size, const char *lease, const char *member,
                         const struct lease_nonce *incarnation, const struct client_heartbeat *heartbeat);
 int statement_event(char *buffer, size_t size, const char *lease, const char *member,
-                    const struct client_event *event);
+                    const struct lease_nonce *incarnation, const struct client_event *event);
 /* A bounded number of the events that are older than @days. */
 int statement_forget(char *buffer, size_t size, const char *lease, uint32_t days);

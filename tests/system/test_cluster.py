@@ -2,6 +2,7 @@
 import time
 
 from sidecars import boottime_ns, wait_for
+from test_story import history, moment
 
 TTL = 6.0
 
@@ -33,6 +34,12 @@ def test_leaders_host_cut_off(three, lab):
     leader.node.heal()
     wait_for("the old leader to follow", lambda: leader.role() == "follower", 30)
     assert three.leader() is other
+    # What it did while nobody heard of it is told afterwards, at the time when it happened.
+    wait_for("its story", lambda: {"demoting", "stopped"} <= {e["what"] for e in history(other) if e["member"] == leader.name
+                                                              and e["epoch"] == 1 and e["reason"] == "deadline"}, 20)
+    events = history(other)
+    assert moment(events, leader.name, "demoting") <= moment(events, leader.name, "stopped", epoch=1) \
+        <= moment(events, other.name, "acquired")
 
 
 def test_whole_cluster_down_and_up(three, lab):

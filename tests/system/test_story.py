@@ -28,6 +28,11 @@ def told(events, *story):
                                              for e in events))
 
 
+def moment(events, member, what, **more):
+    """When it happened, by the member's own clock; a text that sorts."""
+    return next(e["at"] for e in events if e.items() >= ({"member": member, "what": what} | more).items())
+
+
 def edit(group, sql):
     return group.lab.nodes[0].query("UPDATE galera_lease.lease SET " + sql + " WHERE name = %s", (group.lease,))
 
@@ -40,13 +45,16 @@ def test_history_of_a_step_down(three):
     leader = three.leader()
     assert leader.cli("step-down", "--reason", "new disk").returncode == 0
     other = three.wait_leader(10, other_than=leader)
-    wait_for("the other's events", lambda: any(e["what"] == "leading" and e["member"] == other.name for e in history(leader)), 5)
+    last = {(leader.name, "released"), (leader.name, "answered: step_down"), (other.name, "leading")}
+    wait_for("the last events", lambda: last <= {(e["member"], e["what"]) for e in history(leader)}, 5)
     events = history(leader)
     told(events, (leader.name, "acquired", "free"), (leader.name, "promoting", "free"), (leader.name, "leading", "free"),
          ("", "asked: step_down", "new disk"), (leader.name, "demoting", "step-down, asked by sidecar@"),
-         (leader.name, "stopped", "step-down, asked by"), (leader.name, "released", "step-down"),
-         (other.name, "acquired", "free"), (other.name, "leading", "free"))
-    told(events, (leader.name, "answered: step_down", "done: the controller is stopped"))
+         (leader.name, "stopped", "step-down, asked by"), (leader.name, "released", "step-down"))
+    told(events, (leader.name, "stopped", "step-down, asked by"), (leader.name, "answered: step_down", "done: the controller is stopped"))
+    # Whoever is quick has the lease before the one that gave it away hears that it did.
+    told(events, (leader.name, "leading", "free"), (other.name, "acquired", "free"), (other.name, "leading", "free"))
+    assert moment(events, leader.name, "stopped", epoch=1) <= moment(events, other.name, "acquired", epoch=2)
     assert [e["epoch"] for e in events if e["what"] == "leading"] == [1, 2]
     table = leader.cli("history", "--since", "1h").stdout
     assert table.startswith("AT") and "new disk" in table

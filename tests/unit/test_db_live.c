@@ -314,6 +314,7 @@ static void write_expect(struct client *client, struct seen *seen, enum lease_wr
 
 static void test_compare_and_set(void **state)
 {
+    struct client_event told = {.number = 1, .at_ms = 1764028800123, .epoch = 43, .what = "acquired"};
     struct seen seen = {};
     struct client *client = client_open(&seen, 2);
     struct lease_version free_version = {};
@@ -370,9 +371,12 @@ static void test_compare_and_set(void **state)
     assert_string_equal(claimed, "n1");
     assert_string_equal(outcome, "done");
     sync_close(op);
-    assert_int_equal(client_event(client, &(struct client_event){.epoch = 43, .what = "acquired"}), 0);
+    assert_int_equal(client_event(client, &told), 0);
     wait_answer(client, &seen);
     assert_int_equal(seen.last.answer, LEASE_ANSWER_ROW);
+    assert_int_equal(client_event(client, &told), 0); /* as after a lost answer: it stands there once */
+    wait_answer(client, &seen);
+    assert_int_equal(seen.last.answer, LEASE_ANSWER_MISMATCH);
     assert_int_equal(client_members(client), 0);
     wait_answer(client, &seen);
     assert_true(seen.last.member_count == 1 && seen.member.heartbeat == 1 && !seen.member.drifted);
@@ -409,7 +413,8 @@ static void test_history_refused(void **state)
 {
     struct seen seen = {};
     struct sync_error error;
-    struct client_event event = {.epoch = 43, .what = "acquired"};
+    struct client_event event = {
+        .number = 10, .at_ms = (uint64_t)time(NULL) * 1000, .epoch = 43, .what = "acquired"};
     struct client_heartbeat beat = {.heartbeat = 20, .take_over = true};
     struct client_status status;
     int pushed = 0;
@@ -426,8 +431,10 @@ static void test_history_refused(void **state)
 
     /* A lock is for the time being: it is tried again, and the heartbeat does not wait for it. */
     exec_expect(sync, "LOCK TABLES galera_lease.event WRITE", 0);
-    while (pushed < CLIENT_QUEUE_MAX && client_event(client, &event) == 0)
+    while (pushed < CLIENT_QUEUE_MAX && client_event(client, &event) == 0) {
         pushed++;
+        event.number++;
+    }
     assert_true(pushed > 0 && pushed < CLIENT_QUEUE_MAX);
     assert_int_equal(client_dispatch(client), 0); /* the first is under way */
     assert_int_equal(client_heartbeat(client, &beat), 0);
