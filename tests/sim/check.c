@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "caught.h"
+
 static const char *const names[RULES] = {"S1", "S2", "S3", "S4", "S5", "L1", "L2", "CORE"};
 
 const char *rule_name(enum rule rule)
@@ -231,28 +233,27 @@ static struct {
     struct world *world;
     struct host *host;
 } stepping;
-jmp_buf sim_escape;
 
-void sim_stepping(struct world *w, struct host *h)
+void check_stepping(struct world *w, struct host *h)
 {
     stepping.world = w;
     stepping.host = h;
 }
 
-_Noreturn void lease_assert_failed(const char *expression, const char *file, int line)
+void check_asserted(void)
 {
-    if (stepping.world)
-        check_fail(stepping.world->check, RULE_CORE, (int)stepping.host->index, "%s, in %s: %s:%d: %s",
-                   host_name(stepping.host->index), lease_role_name(stepping.host->sidecar.lease.role), file,
-                   line, expression);
-    longjmp(sim_escape, 1);
+    check_fail(stepping.world->check, RULE_CORE, (int)stepping.host->index, "%s, in %s: %s",
+               host_name(stepping.host->index), lease_role_name(stepping.host->sidecar.lease.role),
+               caught_text);
 }
 
 void check_guarded(void (*step)(struct world *, struct host *, struct lease_event *), struct world *w,
                    struct host *h, struct lease_event *e)
 {
-    if (setjmp(sim_escape) == 0)
+    if (setjmp(caught_escape) == 0)
         step(w, h, e);
+    else
+        check_asserted();
 }
 
 _Noreturn void sim_bug(const char *what)

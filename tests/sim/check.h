@@ -11,12 +11,8 @@
  *   L2  no leader change without a cause
  *   CORE an assertion inside the core
  */
-#include <setjmp.h>
-
 #include "profile.h"
 #include "world.h"
-
-extern jmp_buf sim_escape;
 
 enum rule { RULE_S1, RULE_S2, RULE_S3, RULE_S4, RULE_S5, RULE_L1, RULE_L2, RULE_CORE, RULES };
 #define PROMOTED_MAX 64
@@ -63,7 +59,9 @@ void check_liveness(struct world *w);
 void check_failed_stops(struct world *w);
 
 /* Which host's core is stepping: for an assertion in it. */
-void sim_stepping(struct world *w, struct host *h);
+void check_stepping(struct world *w, struct host *h);
+/* An assertion of that core ended the step (caught.h). */
+void check_asserted(void);
 /* Calls @step; an assertion of the core comes back here. */
 void check_guarded(void (*step)(struct world *, struct host *, struct lease_event *), struct world *w,
                    struct host *h, struct lease_event *e);

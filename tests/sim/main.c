@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "caught.h"
 #include "check.h"
 #include "profile.h"
 #include "retell.h"
@@ -34,8 +35,10 @@ static void run_seed(uint64_t seed, const struct profile *profile, bool tracing,
     world.telling = tell_all && !tracing;
     world.retelling = tracing;
     world.check = ret_check;
-    if (setjmp(sim_escape) == 0)
+    if (setjmp(caught_escape) == 0)
         world_run(&world);
+    else
+        check_asserted();
     tally.seeds++;
     world_deinit(&world);
 }

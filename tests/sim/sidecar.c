@@ -187,7 +187,7 @@ void sidecar_feed(struct world *w, struct host *h, struct lease_event *first)
             tell_event(w, h, e);
         if (w->retelling)
             retell_note(h->index, &s->lease.config, e);
-        sim_stepping(w, h);
+        check_stepping(w, h);
         check_told(w, h, e);
         lease_step(&s->lease, e, &w->commands);
         for (size_t i = 0; i < w->commands.count; i++)

@@ -8,18 +8,19 @@
  */
 #include "retell.h"
 
-#include <setjmp.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "check.h"
+#include "caught.h"
 #include "trace/trace.h"
 
 #define STEPS_MAX UINT64_C(40000000) /* spent on leaving things out */
 
 struct told {
     struct lease_event event;
-    struct lease_member members[HOSTS_MAX];
+    struct lease_member members[RETELL_HOSTS_MAX];
     bool out;
 };
 
@@ -27,12 +28,12 @@ static struct {
     struct told *list;
     size_t count, size;
     struct lease_config config;
-} tales[HOSTS_MAX];
+} tales[RETELL_HOSTS_MAX];
 static uint64_t steps;
 
 void retell_forget(void)
 {
-    for (unsigned i = 0; i < HOSTS_MAX; i++) {
+    for (unsigned i = 0; i < RETELL_HOSTS_MAX; i++) {
         free(tales[i].list);
         tales[i].list = NULL;
         tales[i].count = tales[i].size = 0;
@@ -134,7 +135,7 @@ static uint64_t play(unsigned host, bool original, bool print)
 
     digest = UINT64_C(0xcbf29ce484222325);
     lease_init(&lease, &tales[host].config);
-    if (setjmp(sim_escape) != 0) {
+    if (setjmp(caught_escape) != 0) {
         digest ^= 1; /* an assertion of the core ends it */
         return digest;
     }
@@ -212,7 +213,7 @@ static void print_times(const struct lease_timing *t)
 
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
         if (times[i].is != times[i].usual)
-            printf(" %s=%" PRIu64 "ms", times[i].name, times[i].is / MS);
+            printf(" %s=%" PRIu64 "ms", times[i].name, times[i].is / LEASE_NS_PER_MS);
 }
 
 void retell_print(unsigned host)
@@ -221,15 +222,14 @@ void retell_print(unsigned host)
 
     if (tales[host].count == 0)
         return;
-    sim_stepping(NULL, NULL);
     steps = 0;
     uint64_t story = play(host, true, false);
 
     leave_out(host, story);
     printf("config member=%s ttl=%" PRIu64
            "ms priority=%u restarts=%u check_failures=%u restart_window=%" PRIu64 "ms incarnation=",
-           c->member, c->timing.ttl_ns / MS, c->priority, c->restarts, c->check_failures,
-           c->restart_window_ns / MS);
+           c->member, c->timing.ttl_ns / LEASE_NS_PER_MS, c->priority, c->restarts, c->check_failures,
+           c->restart_window_ns / LEASE_NS_PER_MS);
     for (unsigned i = 0; i < LEASE_NONCE_SIZE; i++)
         printf("%02x", c->incarnation.bytes[i]);
     print_times(&c->timing);
