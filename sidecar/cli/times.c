@@ -7,7 +7,7 @@
 #include "app/options.h"
 #include "util/parse.h"
 
-#define ABSURD_NS   (1000 * 3600 * LEASE_NS_PER_S) /* sums of a few of these still fit */
+#define ABSURD_NS   (LEASE_NS_PER_S * 3600 * 1000) /* sums of a few of these still fit */
 #define ELECTION_NS (300 * LEASE_NS_PER_MS)        /* ranks of two others, and what a statement takes */
 
 static uint64_t deadline(const struct lease_timing *t)

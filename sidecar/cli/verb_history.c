@@ -9,7 +9,7 @@
 #include "db/statement.h"
 #include "util/cleanup.h"
 
-#define SINCE_DEFAULT_NS (24 * 3600 * LEASE_NS_PER_S)
+#define SINCE_DEFAULT_NS (LEASE_NS_PER_S * 3600 * 24)
 
 enum { AT, MEMBER, EPOCH, WHAT, REASON, WHO, COLUMNS };
 

@@ -2,7 +2,7 @@
 #include "core/internal.h"
 
 #define ROW_TTL_MIN_NS (1 * LEASE_NS_PER_S)
-#define ROW_TTL_MAX_NS (24 * 3600 * LEASE_NS_PER_S) /* as in the schema: no hold is longer */
+#define ROW_TTL_MAX_NS LEASE_HOLD_MAX_NS
 
 static uint64_t row_ttl(const struct lease_row *row)
 {

@@ -34,7 +34,7 @@
 #define LEASE_NONCE_SIZE   16
 #define LEASE_MEMBERS_MAX  128 /* members beyond this are not ranked */
 #define LEASE_COMMANDS_MAX 32
-#define LEASE_HOLD_MAX_NS  (24 * 3600 * LEASE_NS_PER_S) /* the longest ttl of a row, as in the schema */
+#define LEASE_HOLD_MAX_NS  (LEASE_NS_PER_S * 3600 * 24) /* the longest ttl of a row, as in the schema */
 #define LEASE_NEVER        UINT64_MAX
 
 /* ------------------------------------------------------------------ values */

@@ -121,54 +121,66 @@ static struct table *fetch(MYSQL_RES *res, bool *ret_broken, MYSQL *mysql)
     return table;
 }
 
+struct outcome {
+    struct table *table; /* of the first statement that has one */
+    bool bad;            /* one of them is not to be used */
+};
+
+/* What one of the statements answered; false with @result filled in: the connection broke. */
+static bool take_answer(struct link *link, enum answer_stage stage, struct worker_result *result,
+                        struct outcome *o)
+{
+    MYSQL_RES *res = mysql_use_result(link->mysql);
+    bool broken = false;
+
+    if (!res) {
+        my_ulonglong changed = mysql_affected_rows(link->mysql);
+
+        if (mysql_field_count(link->mysql) == 0 && !o->table)
+            result->changed = changed == (my_ulonglong)-1 ? 0 : changed;
+        return true;
+    }
+    struct table *one = o->bad ? NULL : fetch(res, &broken, link->mysql);
+
+    o->bad = o->bad || !one;
+    if (broken)
+        fail_mysql(link, result, stage);
+    mysql_free_result(res);
+    if (!o->table)
+        o->table = one;
+    else
+        table_free(one);
+    return !broken;
+}
+
 bool link_run(struct link *link, enum answer_stage stage, const char *sql, struct worker_result *result,
               struct table **ret_table)
 {
-    MYSQL *mysql = link->mysql;
-    struct table *table = NULL;
-    bool bad = false;
+    struct outcome o = {0};
+    int next;
 
-    if (mysql_real_query(mysql, sql, strlen(sql)) != 0)
+    if (mysql_real_query(link->mysql, sql, strlen(sql)) != 0)
         return fail_mysql(link, result, stage);
-    for (;;) {
-        MYSQL_RES *res = mysql_use_result(mysql);
-        if (res) {
-            bool broken = false;
-            struct table *one = bad ? NULL : fetch(res, &broken, mysql);
-            bad = bad || !one;
-            if (broken) {
-                fail_mysql(link, result, stage);
-                mysql_free_result(res);
-                table_free(table);
-                return false;
-            }
-            mysql_free_result(res);
-            if (!table)
-                table = one;
-            else
-                table_free(one);
-        } else if (mysql_field_count(mysql) == 0) {
-            my_ulonglong changed = mysql_affected_rows(mysql);
-            if (!table)
-                result->changed = changed == (my_ulonglong)-1 ? 0 : changed;
+    do {
+        if (!take_answer(link, stage, result, &o)) {
+            table_free(o.table);
+            return false;
         }
-        int next = mysql_next_result(mysql);
-        if (next < 0)
-            break;
-        if (next > 0) {
-            table_free(table);
-            return fail_mysql(link, result, stage);
-        }
+        next = mysql_next_result(link->mysql);
+    } while (next == 0);
+    if (next > 0) {
+        table_free(o.table);
+        return fail_mysql(link, result, stage);
     }
-    if (bad || (ret_table && !table)) {
-        table_free(table);
+    if (o.bad || (ret_table && !o.table)) {
+        table_free(o.table);
         link_fail(result, ANSWER_STAGE_READ, WORKER_ERROR_SHAPE, "the answer has not the expected shape");
         return false;
     }
     if (ret_table)
-        *ret_table = table;
+        *ret_table = o.table;
     else
-        table_free(table);
+        table_free(o.table);
     return true;
 }
 

@@ -51,6 +51,6 @@ void table_sanitise(char *dst, size_t size, const char *text)
     if (size == 0)
         return;
     for (; text && text[i] && i + 1 < size; i++)
-        dst[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+        dst[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
     dst[i] = '\0';
 }

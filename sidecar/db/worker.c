@@ -13,7 +13,7 @@
 
 #include "db/link.h"
 
-#define STACK_SIZE    (512 * 1024)
+#define STACK_SIZE    ((size_t)512 * 1024)
 #define ABANDONED_MAX 64 /* threads that are stuck in a call and will free themselves */
 
 struct worker {

@@ -44,7 +44,7 @@ int child_start(const struct child_request *q, struct child *ret_child)
     char *argv[14];
     unsigned n = 0;
     int out[2];
-    pid_t pid;
+    pid_t pid = -1;
 
     snprintf(epoch, sizeof epoch, "%" PRIu64, q->epoch);
     argv[n++] = (char *)"galera-lease-launch";

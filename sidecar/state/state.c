@@ -104,7 +104,7 @@ int state_load(const char *folder, struct lease_memory *ret)
     char path[PATH_MAX], text[2 * STATE_TEXT_MAX], boot[CLOCKS_BOOT_ID_SIZE], ours[CLOCKS_BOOT_ID_SIZE];
     struct state_record record;
     struct clocks_instant now;
-    size_t length;
+    size_t length = 0;
 
     memset(ret, 0, sizeof *ret);
     int r = path_in(folder, "state", path);

@@ -120,7 +120,7 @@ const char *log_quote(const char *text, char *buf, size_t size)
     for (; *text && at + 3 < size; text++) {
         if (*text == '"' || *text == '\\')
             buf[at++] = '\\';
-        buf[at++] = *text < ' ' || *text > '~' ? '?' : *text;
+        buf[at++] = (char)(*text < ' ' || *text > '~' ? '?' : *text);
     }
     buf[at++] = '"';
     buf[at] = '\0';

@@ -170,7 +170,7 @@ static bool edit(struct world *w, enum fault fault)
     if (fault == FAULT_EDIT_TTL) {
         if (row.ttl_ms != w->options.timing.ttl_ns / MS)
             return false; /* in the middle of a hold nobody can know what its holder counts on */
-        row.ttl_ms = (uint32_t)random_between(w, row.ttl_ms / 4 + 1, row.ttl_ms * 2);
+        row.ttl_ms = (uint32_t)random_between(w, row.ttl_ms / 4 + 1, (uint64_t)row.ttl_ms * 2);
     } else if (fault == FAULT_EDIT_EPOCH) {
         if (row.version.epoch == 0)
             return false;

@@ -213,7 +213,7 @@ static void test_a_hanging_receiver_delays_nobody(void **state)
 
 static void test_the_end_delivers_what_waits(void **state)
 {
-    struct courier *c = begin(100, 3600 * 1000 * MS);
+    struct courier *c = begin(100, MS * 1000 * 3600);
     uint64_t dropped, start = now_ns();
 
     (void)state;

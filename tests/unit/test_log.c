@@ -63,7 +63,7 @@ static void flood(void)
 /* All that is there to be read, as lines; the "lines=N" of the lost ones must complete the flood. */
 static void read_and_count(void)
 {
-    char *text = calloc(1, FLOOD * 400);
+    char *text = calloc(FLOOD, 400);
     size_t length = 0;
     ssize_t n;
     unsigned whole = 0, lost = 0;

@@ -114,7 +114,7 @@ static void test_one_that_hangs_holds_nobody_up(void **state)
 
 static void test_ends_within_its_pause(void **state)
 {
-    struct watcher *w = begin(3600 * 1000 * MS);
+    struct watcher *w = begin(MS * 1000 * 3600);
     uint64_t start;
 
     (void)state;
