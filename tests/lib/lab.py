@@ -6,6 +6,7 @@ own MariaDB is never touched: own folders, own ports, own namespaces; cleaned up
 """
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -32,16 +33,24 @@ class Node:
         self.address = f"10.77.{lab.net}.{index}"
         self.dir = lab.dir / self.name
         self.socket = self.dir / "mysqld.sock"
+        self.binlog = self.dir / "binlog"
         self.process = None
+
+    def _server(self):
+        """What is the same whatever it is started for."""
+        args = [*self.inside(), "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={self.dir}/data", "--binlog-format=ROW",
+                "--default-storage-engine=InnoDB", "--innodb-autoinc-lock-mode=2", "--innodb-buffer-pool-size=64M",
+                "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=1", "--wsrep-on=ON",
+                "--wsrep-provider=/usr/lib/galera/libgalera_smm.so"]
+        if self.lab.binlog:
+            args += [f"--log-bin={self.binlog}/b", "--log-slave-updates", f"--server-id={self.index}"]
+        return args
 
     def start(self, bootstrap=False, tls=True):
         options = f"gmcast.listen_addr=tcp://{self.address}:4567;ist.recv_addr={self.address}:4568;{TUNED}"
-        args = [*self.inside(), "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={self.dir}/data",
-                f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log",
-                f"--bind-address={self.address}", "--port=3306", "--binlog-format=ROW", "--default-storage-engine=InnoDB",
-                "--innodb-autoinc-lock-mode=2", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M",
-                "--innodb-flush-log-at-trx-commit=1", "--skip-name-resolve", "--performance-schema=off",
-                "--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--wsrep-sst-method=rsync",
+        args = [*self._server(), f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log",
+                f"--bind-address={self.address}", "--port=3306", "--skip-name-resolve", "--performance-schema=off",
+                "--wsrep-sst-method=rsync",
                 f"--wsrep-node-name={self.name}", f"--wsrep-node-address={self.address}",
                 f"--wsrep-sst-receive-address={self.address}:4444", f"--wsrep-provider-options={options}",
                 "--wsrep-cluster-name=lab", "--wsrep-cluster-address=gcomm://" + ("" if bootstrap else ",".join(
@@ -92,6 +101,16 @@ class Node:
                 raise TimeoutError(f"{self.name} not synced: " + (self.dir / "error.log").read_text()[-2000:])
             time.sleep(0.1)
 
+    def position(self):
+        """How far a stopped node has come. After a crash only its InnoDB knows, and says so when asked to recover."""
+        state = (self.dir / "data" / "grastate.dat").read_text()
+        seqno = int(re.search(r"^seqno:\s*(-?\d+)", state, re.M).group(1))
+        if seqno >= 0:
+            return seqno
+        said = sh(*self._server(), "--wsrep-recover", "--skip-networking", f"--socket={self.dir}/recover.sock", check=False)
+        found = re.search(r"Recovered position:? *\S+:(-?\d+)", said)
+        return int(found.group(1)) if found else -1
+
     def signal(self, number):
         os.kill(self.pid(), number)
 
@@ -113,8 +132,10 @@ class Node:
 
 
 class Lab:
-    def __init__(self):
+    def __init__(self, binlog=False):
+        """With binlog every node keeps one: the cluster's own order of commits, to be read afterwards."""
         clean_stale()
+        self.binlog = binlog
         self.tag = f"{os.getpid()}"
         self.net = os.getpid() % 250 + 1
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="gl-lab-"))
@@ -132,6 +153,7 @@ class Lab:
         for node in self.nodes:
             self._plug(node)
             node.dir.mkdir()
+            node.binlog.mkdir()
             shutil.copytree(template, node.dir / "data")
             node.certify()
             sh("chown", "-R", "mysql:mysql", str(node.dir))
@@ -169,7 +191,7 @@ class Lab:
 
     def start_whole(self):
         """After all were down: bootstraps from the node with the highest sequence number."""
-        best = max(self.nodes, key=self._seqno)
+        best = max(self.nodes, key=lambda node: node.position())
         grastate = best.dir / "data" / "grastate.dat"
         grastate.write_text(grastate.read_text().replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1"))
         best.start(bootstrap=True)
@@ -178,13 +200,6 @@ class Lab:
             if node is not best:
                 node.start()
                 node.wait_synced()
-
-    @staticmethod
-    def _seqno(node):
-        for line in (node.dir / "data" / "grastate.dat").read_text().splitlines():
-            if line.startswith("seqno:"):
-                return int(line.split()[1])
-        return -1
 
     def down(self):
         for node in self.nodes:

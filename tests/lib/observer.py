@@ -10,59 +10,77 @@ class Observer:
 
     def __init__(self, group):
         self.group = group
-        self.ends = {}
+        self.acts = {}  # (member, pid, epoch) -> [first tick, last tick]
+        self.ends = {}  # … -> when the end was seen
+        self.alive = {}  # … -> when it was last seen alive, of those that ended
         self.watched = {}
         self.stopping = False
         self.poll = select.poll()
+        self.lock = threading.Lock()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.offsets = {}
         self.thread.start()
 
-    def _new_processes(self):
+    def _new_ticks(self):
         for m in self.group.members:
             if not m.ticks.exists():
                 continue
             with open(m.ticks) as f:
-                f.seek(self.offsets.get(m.name, 0))
+                f.seek(self.offsets.get(m.ticks, 0))
                 text = f.read()
-                end = text.rfind("\n") + 1
-                self.offsets[m.name] = self.offsets.get(m.name, 0) + end
+            end = text.rfind("\n") + 1
+            self.offsets[m.ticks] = self.offsets.get(m.ticks, 0) + end
             for line in text[:end].splitlines():
-                _, pid, epoch = map(int, line.split())
+                at, pid, epoch = map(int, line.split())
                 key = (m.name, pid, epoch)
-                if key not in self.watched and key not in self.ends:
-                    try:
-                        fd = os.pidfd_open(pid)
-                    except ProcessLookupError:
-                        continue  # its last tick is its end
-                    self.watched[key] = fd
-                    self.poll.register(fd, select.POLLIN)
+                if key in self.acts:
+                    self.acts[key][1] = at
+                else:
+                    self.acts[key] = [at, at]
+                    self._watch(key, pid)
+
+    def _watch(self, key, pid):
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return  # its last tick is its end
+        self.watched[key] = fd
+        self.poll.register(fd, select.POLLIN)
 
     def _run(self):
+        looked = 0
         while not self.stopping:
-            self._new_processes()
+            with self.lock:
+                self._new_ticks()
+            begun = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             ready = {fd for fd, _ in self.poll.poll(5)}
             now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-            for key in [k for k, fd in self.watched.items() if fd in ready]:
-                fd = self.watched.pop(key)
-                self.poll.unregister(fd)
-                os.close(fd)
-                self.ends[key] = now
+            with self.lock:
+                for key in [k for k, fd in self.watched.items() if fd in ready]:
+                    fd = self.watched.pop(key)
+                    self.poll.unregister(fd)
+                    os.close(fd)
+                    self.ends[key] = now
+                    self.alive[key] = looked
+            looked = begun
+
+    def last_tick(self, member, pid, epoch):
+        return self.acts[(member, pid, epoch)][1]
 
     def spans(self):
         """
-        (member, pid, epoch, start, end), by start. The end is the last tick; the true end where that came much later
-        (it lived without acting); now for one that lives.
+        (member, pid, epoch, start, end), by start. The end is the last tick; when it was last seen alive, where that was
+        much later (it lived without acting); now for one that lives.
         """
-        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        found = []
-        for m in self.group.members:
-            for pid, epoch, first, last in m.starts():
-                end = now if (m.name, pid, epoch) in self.watched else last
-                true_end = self.ends.get((m.name, pid, epoch), last)
-                if true_end - last > 100e6:
-                    end = true_end
-                found.append((m.name, pid, epoch, first, end))
+        with self.lock:
+            self._new_ticks()
+            now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            found = []
+            for key, (first, last) in self.acts.items():
+                end = now if key in self.watched else last
+                if self.alive.get(key, last) - last > 100e6:
+                    end = self.alive[key]
+                found.append((*key, first, end))
         return sorted(found, key=lambda s: s[3])
 
     def stop(self):
