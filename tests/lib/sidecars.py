@@ -62,6 +62,8 @@ class Sidecar:
         self.config.write_text("\n".join(lines) + "\n")
 
     def start(self):
+        if self.group.sabotage:
+            self.group.sabotage(self)
         self.write_config()
         self.process = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.node.ns}", str(self.binary), "run", "--config", str(self.config)],
@@ -122,6 +124,7 @@ class Group:
         self.lab = lab
         self.dir = directory
         self.lease = lease
+        self.sabotage = None  # what is done to a member before it starts
         (directory / "password").write_text("secret\n")
         (directory / "password").chmod(0o600)
         self.members = []

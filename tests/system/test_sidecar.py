@@ -190,10 +190,15 @@ def test_terminate_releases(three):
         wait_for("its cgroup folders to go", lambda: not os.path.exists(folder), 5)
 
 
-def test_terminate_twice_changes_nothing(three):
-    leader = three.leader()
-    leader.signal(signal.SIGTERM)
-    leader.signal(signal.SIGTERM)
+def test_terminate_twice_changes_nothing(group):
+    for index in (1, 2):
+        m = group.add(index)
+        m.hook["demote"] = hook_script(m, "demote", f"sleep 0.5\nexec {m.hook['demote']}\n")
+    group.init().start()
+    leader = group.wait_leader(10)
+    for count in (1, 2):  # two that wait together would be one
+        leader.signal(signal.SIGTERM)
+        wait_for("the signal", lambda c=count: leader.log_text().count("event=signal") == c, 2)
     assert leader.process.wait(20) == 0
     assert "event=released" in leader.log_text()
 

@@ -1,86 +1,137 @@
-"""The observer has teeth: with a named sabotage the same faults must show two controllers at once."""
+"""Every row of the fault table has teeth: with a named sabotage it must fail, and on what the sabotage breaks.
+
+A row is a test of this suite, run here as it is; only its sidecars are spoiled. What it then says, or else what the observer
+says, must hold the words beside it: a row that fails for another reason has not noticed.
+"""
+import inspect
 import os
-import pathlib
-import shutil
 import signal
-import subprocess
 import time
 
 import pytest
-from sidecars import BUILD, LIBEXEC, ROOT, wait_for
-from test_sidecar import hook_script
+import sabotage
+import test_cluster
+import test_endpoints
+import test_faults
+import test_hold
+import test_sidecar
+import test_story
+from mutant import Mutants
+from sidecars import wait_for
+from test_endpoints import crooked, passwords  # noqa: F401 fixtures of the rows
+from test_faults import small_disk  # noqa: F401
 
 pytestmark = pytest.mark.deep
 
+OVERLAP = "overlap of"
+ENDS = "the controller's end"
+LEADER = "a leader: not within"
 
-def overlaps(group):
-    return [p for p in group.observer.judge() if p.startswith("overlap")]
+# row, what is spoiled (a sabotage, or a mutant, or one that only a second start is), what must be said, parameters of the row
+ROWS = [
+    (test_sidecar.test_three_at_once_elect_exactly_one, "r4-no-watch", "", {}),
+    (test_sidecar.test_follower_restart_disturbs_nobody, "restarted r4-no-watch", "", {}),
+    (test_sidecar.test_sidecar_killed_is_fenced_and_resumes, sabotage.guardian_never_fences, ENDS, {}),
+    (test_sidecar.test_sidecar_killed_for_good, sabotage.nothing_stops, OVERLAP, {}),
+    (test_sidecar.test_sidecar_killed_for_good, sabotage.guardian_never_fences, OVERLAP, {}),
+    (test_sidecar.test_sidecar_frozen_past_its_deadline, sabotage.guardian_never_fences, OVERLAP, {}),
+    (test_sidecar.test_guardian_killed_once_comes_back, sabotage.guardian_starts_once, "", {}),
+    (test_sidecar.test_guardian_killed_again_and_again_steps_down, sabotage.only_the_first_leads, LEADER, {}),
+    (test_sidecar.test_controller_dies_is_restarted_then_released, sabotage.check_sees_nothing, "a controller", {}),
+    (test_sidecar.test_controller_started_behind_our_back_is_stopped, sabotage.check_sees_nothing, "the alarm", {}),
+    (test_sidecar.test_stubborn_controller_leaves_nothing_behind, sabotage.nothing_stops, "", {}),
+    (test_sidecar.test_stubborn_controller_without_cgroups, sabotage.nothing_stops, "", {}),
+    (test_sidecar.test_demote_hangs_is_fenced_never_released_early, sabotage.fence_does_nothing, OVERLAP, {}),
+    (test_sidecar.test_promote_fails_or_hangs_another_tries, sabotage.only_the_first_leads, LEADER, {"how": "exit 1"}),
+    (test_sidecar.test_promote_fails_or_hangs_another_tries, sabotage.promote_may_take_for_ever, "the failed start", {"how": "sleep 600"}),
+    (test_sidecar.test_terminate_releases, sabotage.only_the_first_leads, LEADER, {}),
+    (test_sidecar.test_terminate_twice_changes_nothing, "term-twice-ends-at-once", "", {}),
+    (test_sidecar.test_twenty_elections_in_a_row, sabotage.only_the_first_leads, "", {}),
+    (test_cluster.test_leaders_node_killed_same_leader_goes_on, sabotage.own_node_only, "", {}),
+    (test_cluster.test_another_node_killed_is_a_stall_only, sabotage.another_node_only, "", {}),
+    (test_cluster.test_leaders_host_cut_off, sabotage.nothing_stops, OVERLAP, {}),
+    (test_cluster.test_whole_cluster_down_and_up, sabotage.nothing_stops, ENDS, {}),
+    (test_faults.test_whole_cluster_without_quorum, sabotage.nothing_stops, ENDS, {}),
+    (test_faults.test_commit_outcome_unknown, sabotage.own_node_only, "", {}),
+    (test_faults.test_applier_held_longer_than_the_budget, sabotage.nothing_stops, ENDS, {}),
+    (test_faults.test_schema_dropped_while_leading, sabotage.nothing_stops, ENDS, {}),
+    (test_faults.test_schema_of_another_version_at_start, "schema-of-any-version", "the word about it", {}),
+    (test_faults.test_wall_clock_an_hour_off, "clocks-on-wall-time", "", {}),
+    (test_faults.test_damaged_state_file_knows_nothing, sabotage.nothing_stops, ENDS, {}),
+    (test_faults.test_terminated_in_every_role, sabotage.only_the_first_leads, "the other to lead", {"role": "leader"}),
+    (test_faults.test_terminated_in_every_role, sabotage.only_the_first_leads, "the other to lead", {"role": "demoting"}),
+    (test_faults.test_killed_in_every_role, sabotage.guardian_never_fences, "", {"role": "leader", "later": True}),
+    (test_faults.test_sidecar_and_guardian_frozen_together, sabotage.nothing_stops, "its end", {"first": "guardian"}),
+    (test_faults.test_sidecar_and_guardian_frozen_for_a_moment, sabotage.time_is_short, "", {}),
+    (test_endpoints.test_leader_goes_on_through_the_next, sabotage.first_endpoint_only, "another endpoint", {"mode": "silent"}),
+    (test_endpoints.test_leader_goes_on_through_the_next, sabotage.first_endpoint_only, "another endpoint", {"mode": "garbage"}),
+    (test_endpoints.test_follower_from_the_start, sabotage.first_endpoint_only, "a follower", {"mode": "reset"}),
+    (test_endpoints.test_leaders_node_refuses, sabotage.own_node_only, "another endpoint", {"name": "read_only", "bad": 1, "error": 1290}),
+    (test_endpoints.test_password_wrong_steps_down_then_leads_again, sabotage.nothing_stops, "no controller", {}),
+    (test_story.test_row_that_went_back_is_an_alarm_that_lasts, sabotage.nothing_stops, ENDS, {}),
+    (test_story.test_row_deleted_while_leading, sabotage.nothing_stops, ENDS, {}),
+]
 
 
-def blind(member):
-    """A fence hook that does nothing, and a check that believes it."""
-    member.hook["fence"] = "/bin/true"
-    member.hook["check"] = hook_script(member, "check", "exit 3\n")
+@pytest.fixture(scope="session")
+def mutants():
+    all_of_them = Mutants()
+    yield all_of_them
+    all_of_them.clean()
 
 
-def test_fence_hook_that_does_nothing(group):
+def spoiler(how, mutants):
+    if callable(how):
+        return how
+    binary = mutants.binary(how.removeprefix("restarted "))
+
+    def spoil(member):
+        if member.process or not how.startswith("restarted "):
+            member.binary = binary
+    return spoil
+
+
+def slay(group):
+    """What nothing stopped must not outlive its test."""
+    for (_, pid, _) in list(group.observer.watched):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def name_of(row):
+    test, how, _, parameters = row
+    words = [test.__name__.removeprefix("test_"), *(str(v) for v in parameters.values()), how if isinstance(how, str) else how.__name__]
+    return "-".join(words).replace(" ", "_")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=name_of)
+def test_notices(request, group, mutants, row):
+    test, how, words, parameters = row
     group.sabotaged = True
-    for index in (1, 2):
-        blind(group.add(index, check_interval="1h"))
-    group.init().start()
-    leader = group.wait_leader(10)
-    wait_for("its ticks", lambda: group.observer.watched, 5)
-    leader.kill()
-    group.wait_leader(15, other_than=leader)
-    wait_for("an overlap", lambda: overlaps(group), 5)
-    for _, pid, _, _, _ in group.observer.spans():
-        subprocess.run(["kill", "-9", str(pid)], check=False)
-
-
-def test_guardian_that_never_fences(group):
-    group.sabotaged = True
-    for index in (1, 2):
-        m = group.add(index)
-        libexec = m.dir / "libexec"
-        libexec.mkdir()
-        shutil.copy(LIBEXEC / "galera-lease-launch", libexec)
-        guardian = libexec / "galera-lease-guardian"
-        guardian.write_text("#!/bin/sh\nexec sleep 30\n")
-        guardian.chmod(0o755)
-        m.options["libexec_dir"] = str(libexec)
-    group.init().start()
-    leader = group.wait_leader(10)
-    wait_for("its ticks", lambda: group.observer.watched, 5)
-    leader.signal(signal.SIGSTOP)
-    group.wait_leader(20, other_than=leader)
-    wait_for("an overlap", lambda: overlaps(group), 5)
-
-
-def test_follower_that_does_not_wait(group):
-    """The wait of a challenger removed (R4), in a build of its own."""
-    group.sabotaged = True
-    tree = pathlib.Path(f"{BUILD}-mutant-src")
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir()
-    subprocess.run(f"git -C {ROOT} ls-files -z | (cd {ROOT} && xargs -0 cp --parents -t {tree})", shell=True, check=True)
-    subprocess.run(["patch", "-p1", "-d", str(tree), "-i", str(ROOT / "tests/mutants/r4-no-watch.patch")], check=True)
-    subprocess.run(["meson", "setup", str(tree / "build"), str(tree)], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", str(tree / "build"), "sidecar/cli/galera-lease"], check=True,
-                   stdout=subprocess.DEVNULL)
-    for index in (1, 2):
-        group.add(index)
-    group.members[1].binary = tree / "build/sidecar/cli/galera-lease"
-    group.init()
-    group.members[0].start()
-    group.wait_leader(10)
-    wait_for("its ticks", lambda: group.observer.watched, 5)
-    group.members[1].start()
-    wait_for("an overlap", lambda: overlaps(group), 10)
-    shutil.rmtree(tree)
+    group.sabotage = spoiler(how, mutants)
+    said = ""
+    values = {name: parameters[name] if name in parameters else request.getfixturevalue(name)
+              for name in inspect.signature(test).parameters}
+    try:
+        test(**values)
+    except (AssertionError, TimeoutError, ValueError) as failure:
+        said = f"{type(failure).__name__}: {failure}"
+    finally:
+        judged = group.observer.judge()
+        for member in group.members:
+            if member.process and member.process.poll() is None:
+                member.signal(signal.SIGCONT)
+                member.kill()
+        slay(group)
+    said = " ".join([said, *judged])
+    assert said.strip(), "it has not noticed"
+    assert words in said
 
 
 def test_without_sabotage_the_same_faults_show_nothing(group):
-    """The control: the same freeze, nothing sabotaged; the fixture judges."""
+    """The control: a freeze, nothing sabotaged; the fixture judges."""
     for index in (1, 2):
         group.add(index)
     group.init().start()
@@ -88,5 +139,6 @@ def test_without_sabotage_the_same_faults_show_nothing(group):
     leader.signal(signal.SIGSTOP)
     group.wait_leader(20, other_than=leader)
     time.sleep(0.5)
-    assert overlaps(group) == []
+    assert [p for p in group.observer.judge() if p.startswith("overlap")] == []
     os.kill(leader.process.pid, signal.SIGCONT)
+    wait_for("the old leader to follow", lambda: leader.role() == "follower", 10)
