@@ -25,6 +25,7 @@ struct loop {
     struct watch watches[LOOP_WATCHES];
     struct watch timers[LOOP_TIMERS];
     uint64_t stall_ns;
+    struct histogram lateness;
 };
 
 static uint64_t now_ns(void)
@@ -58,9 +59,12 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
+    struct watch *w = userdata;
+    uint64_t now = now_ns(), due = usec * 1000;
+
     (void)s;
-    (void)usec;
-    timed_call(userdata);
+    histogram_add(&w->loop->lateness, now > due ? now - due : 0);
+    timed_call(w);
     return 0;
 }
 
@@ -185,4 +189,9 @@ uint64_t loop_stall_ns(struct loop *loop)
 
     loop->stall_ns = 0;
     return stall;
+}
+
+const struct histogram *loop_lateness(const struct loop *loop)
+{
+    return &loop->lateness;
 }

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "util/histogram.h"
+
 struct loop;
 typedef void (*loop_fn)(void *userdata);
 typedef void (*loop_signal_fn)(void *userdata, int signal);
@@ -33,3 +35,6 @@ int loop_timer(struct loop *loop, unsigned index, uint64_t delay_ns, loop_fn fn,
 
 /* The longest time that one callback took since the last call. */
 uint64_t loop_stall_ns(struct loop *loop);
+
+/* How late its timers were, all of them since the start. */
+const struct histogram *loop_lateness(const struct loop *loop);

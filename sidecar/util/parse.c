@@ -1,5 +1,6 @@
 #include "util/parse.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -110,4 +111,29 @@ void parse_sanitise(char *text)
     for (; *text; text++)
         if (*text < ' ' || *text > '~')
             *text = '?';
+}
+
+int parse_socket_address(const char *text, struct sockaddr_storage *ret, socklen_t *ret_size)
+{
+    const char *colon = strrchr(text, ':');
+    bool brackets = text[0] == '[' && colon && colon > text && colon[-1] == ']';
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+    struct sockaddr_in four = {.sin_family = AF_INET};
+    char host[INET6_ADDRSTRLEN] = "";
+    uint64_t port;
+
+    if (!colon || parse_u64(colon + 1, &port) < 0 || port == 0 || port > UINT16_MAX)
+        return -EINVAL;
+    size_t length = (size_t)(colon - text) - (brackets ? 2 : 0);
+
+    if (length >= sizeof host)
+        return -EINVAL;
+    memcpy(host, text + brackets, length);
+    four.sin_port = six.sin6_port = htons((uint16_t)port);
+    if (inet_pton(brackets ? AF_INET6 : AF_INET, host,
+                  brackets ? (void *)&six.sin6_addr : (void *)&four.sin_addr) != 1)
+        return -EINVAL;
+    *ret_size = brackets ? sizeof six : sizeof four;
+    memcpy(ret, brackets ? (void *)&six : (void *)&four, *ret_size);
+    return 0;
 }

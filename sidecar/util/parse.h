@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 /* Decimal digits only: no sign, no space. */
 int parse_u64(const char *text, uint64_t *ret);
@@ -24,3 +25,6 @@ void format_hex(const uint8_t *bytes, size_t size, char *buf); /* buf holds 2*si
 /* Replaces every control byte and every byte that is not ASCII by '?': for logs, terminals and environments.
  */
 void parse_sanitise(char *text);
+
+/* "127.0.0.1:8008" or "[::1]:8008": a numeric address, no name, and a port that is not 0. */
+int parse_socket_address(const char *text, struct sockaddr_storage *ret, socklen_t *ret_size);

@@ -1,4 +1,5 @@
 /* Texts from people and from the outside. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -96,11 +97,39 @@ static void test_sanitise(void **state)
     assert_string_equal(text, "a?[2J????? ~z");
 }
 
+static void test_socket_address(void **state)
+{
+    static const char *const bad[] = {
+        "",       ":80",   "127.0.0.1",      "127.0.0.1:", "127.0.0.1:0", "1.2.3.4:65536", "localhost:80",
+        "::1:80", "[::1]", "[127.0.0.1]:80", "[::1:80",    "1.2.3.4:8x",  "[]:80",         "1.2.3.4 :80",
+        "]:80"};
+    struct sockaddr_storage a;
+    const struct sockaddr_in *four = (void *)&a;
+    const struct sockaddr_in6 *six = (void *)&a;
+    socklen_t size = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (parse_socket_address(bad[i], &a, &size) != -EINVAL)
+            fail_msg("\"%s\" was taken", bad[i]);
+    assert_int_equal(size, 0);
+    assert_int_equal(parse_socket_address("127.0.0.1:8008", &a, &size), 0);
+    assert_int_equal(size, sizeof *four);
+    assert_int_equal(four->sin_family, AF_INET);
+    assert_int_equal(four->sin_port, htons(8008));
+    assert_int_equal(four->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    assert_int_equal(parse_socket_address("[::1]:65535", &a, &size), 0);
+    assert_int_equal(size, sizeof *six);
+    assert_int_equal(six->sin6_family, AF_INET6);
+    assert_int_equal(six->sin6_port, 65535);
+    assert_memory_equal(&six->sin6_addr, &in6addr_loopback, sizeof in6addr_loopback);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_u64), cmocka_unit_test(test_duration), cmocka_unit_test(test_name),
-        cmocka_unit_test(test_hex), cmocka_unit_test(test_sanitise),
+        cmocka_unit_test(test_hex), cmocka_unit_test(test_sanitise), cmocka_unit_test(test_socket_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
