@@ -40,6 +40,8 @@ struct config {
     uint64_t restart_window_ns;
     uint64_t priority, check_failures, restarts, controller_port, history_days;
     char controller_version[CONFIG_TEXT_MAX];
+    char http_listen[CONFIG_TEXT_MAX], http_redirect[CONFIG_TEXT_MAX];
+    char http_tls_cert[CONFIG_PATH_MAX], http_tls_key[CONFIG_PATH_MAX];
     char promote[CONFIG_PATH_MAX], demote[CONFIG_PATH_MAX], fence[CONFIG_PATH_MAX], check[CONFIG_PATH_MAX];
     char precheck[CONFIG_PATH_MAX], notify[CONFIG_PATH_MAX];
     uint64_t notify_budget_ns;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "app/config_reader.h"
+#include "http/redirect.h"
 #include "util/parse.h"
 
 /* The arithmetic behind a refusal. */
@@ -202,6 +203,29 @@ static void check_tls(struct config_reader *r, const config_t *file)
         config_complain(r, config_lookup(file, "tls_cert"), "tls_cert: is of no use without tls_ca");
 }
 
+static void check_http(struct config_reader *r, const config_t *file)
+{
+    const struct config *c = r->config;
+    struct sockaddr_storage address;
+    socklen_t size;
+
+    if (c->http_listen[0] && parse_socket_address(c->http_listen, &address, &size) < 0)
+        config_complain(r, config_lookup(file, "http_listen"),
+                        "http_listen: \"%s\" is no numeric address with a port, like \"127.0.0.1:8008\" or "
+                        "\"[::1]:8008\"",
+                        c->http_listen);
+    if (redirect_check(c->http_redirect) < 0)
+        config_complain(r, config_lookup(file, "http_redirect"),
+                        "http_redirect: \"%s\" is no http:// or https:// URL with {address} and {port} in it",
+                        c->http_redirect);
+    if ((c->http_tls_cert[0] != '\0') != (c->http_tls_key[0] != '\0'))
+        config_complain(r, config_lookup(file, c->http_tls_cert[0] ? "http_tls_cert" : "http_tls_key"),
+                        "http_tls_cert and http_tls_key: only one of them is given");
+    if (c->http_tls_cert[0] && !c->http_listen[0])
+        config_complain(r, config_lookup(file, "http_tls_cert"),
+                        "http_tls_cert: is of no use without http_listen");
+}
+
 void config_check(struct config_reader *r, const config_t *file)
 {
     struct config *c = r->config;
@@ -212,6 +236,7 @@ void config_check(struct config_reader *r, const config_t *file)
     check_member(r, file);
     check_password(r, file);
     check_tls(r, file);
+    check_http(r, file);
     if (!r->errors->timing_unread)
         check_timing(r, file);
     if (c->state_dir[0] == '\0')

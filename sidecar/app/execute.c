@@ -12,6 +12,7 @@ static void answer_refused(struct node *n, uint32_t op, bool is_write)
 
     /* Not accepted by the router: certainly not sent. */
     if (is_write) {
+        counters_written(&n->counters, LEASE_ANSWER_REFUSED, hook_now_ns());
         e.write.op = op;
         e.write.answer = LEASE_ANSWER_REFUSED;
     } else {
@@ -37,6 +38,16 @@ static void on_hook_line(void *userdata, const char *line)
 
     log_info("hook-output", "lease=%s hook=%s line=%s", n->config->name, hook_kind_name(n->hook.kind),
              log_quote(line, quoted, sizeof quoted));
+}
+
+static enum counters_hook counted_as(enum lease_hook hook)
+{
+    switch (hook) {
+    case LEASE_HOOK_PROMOTE: return COUNTERS_PROMOTE;
+    case LEASE_HOOK_DEMOTE: return COUNTERS_DEMOTE;
+    case LEASE_HOOK_CHECK: return COUNTERS_CHECK;
+    }
+    return COUNTERS_CHECK;
 }
 
 static enum hook_kind kind_of(enum lease_hook hook)
@@ -107,6 +118,8 @@ void execute_hook_poll(void *userdata)
         return;
     }
     log_outcome(n, outcome);
+    counters_hook_ended(&n->counters, counted_as(n->hook_kind), outcome != HOOK_OK && outcome != HOOK_STOPPED,
+                        hook_now_ns());
     if (n->hook_kind == LEASE_HOOK_PROMOTE)
         page_promote_over(n->page);
     e.hook.id = n->hook_id;
@@ -144,12 +157,14 @@ static void start_hook_command(struct node *n, const struct lease_command *c)
                  hook_kind_name(spec.kind), (unsigned long long)c->hook.epoch, facts.reason,
                  (unsigned long long)(c->hook.budget_ns / LEASE_NS_PER_MS));
     n->hook_kind = c->hook.hook;
+    counters_hook_begun(&n->counters, counted_as(c->hook.hook), hook_now_ns());
     int r = hook_start(&n->hook, &spec, &facts, on_hook_line, n);
 
     if (r < 0) {
         struct lease_event e = {.type = LEASE_EVENT_HOOK,
                                 .hook = {.id = c->hook.id, .result = LEASE_HOOK_FAILED}};
 
+        counters_hook_ended(&n->counters, counted_as(c->hook.hook), true, hook_now_ns());
         log_error("hook-start", "lease=%s hook=%s path=%s error=\"%s\"", n->config->name,
                   hook_kind_name(spec.kind), spec.path, strerror(-r));
         node_queue(n, &e);
@@ -166,6 +181,9 @@ static void kill_hook_command(struct node *n, uint32_t id)
     if (n->hook_kind != LEASE_HOOK_CHECK)
         log_warning("hook-kill", "lease=%s hook=%s epoch=%llu", n->config->name, hook_kind_name(n->hook.kind),
                     (unsigned long long)n->hook.epoch);
+    /* Its time was over, or something else is more urgent: that is no failure of the hook's. */
+    counters_hook_ended(&n->counters, counted_as(n->hook_kind), hook_now_ns() >= hook_deadline_ns(&n->hook),
+                        hook_now_ns());
     unwatch_hook(n);
     hook_deinit(&n->hook); /* kills it and all that it left */
     if (n->hook_kind == LEASE_HOOK_PROMOTE)
@@ -235,11 +253,15 @@ static void perform(struct node *n, const struct lease_command *c)
         log_debug("write", "lease=%s kind=%s epoch=%llu counter=%llu", n->config->name,
                   lease_write_name(c->write.kind), (unsigned long long)c->write.wanted.version.epoch,
                   (unsigned long long)c->write.wanted.version.counter);
+        counters_write(&n->counters, c->write.kind, hook_now_ns());
         if (client_write(n->client, c->write.op, c->write.kind, &c->write.expected, &c->write.wanted,
                          hold_reason(n, &c->write.wanted)) < 0)
             answer_refused(n, c->write.op, true);
         break;
-    case LEASE_COMMAND_CANCEL: node_silent(n, client_cancel(n->client, c->cancel.op)); break;
+    case LEASE_COMMAND_CANCEL:
+        counters_silent(&n->counters);
+        node_silent(n, client_cancel(n->client, c->cancel.op));
+        break;
     case LEASE_COMMAND_HOOK: start_hook_command(n, c); break;
     case LEASE_COMMAND_HOOK_KILL: kill_hook_command(n, c->hook_kill.id); break;
     case LEASE_COMMAND_ARM: arm(n, c); break;

@@ -34,6 +34,8 @@ static void step(struct node *n, struct lease_event *event)
     if (getrandom(event->entropy, sizeof event->entropy, 0) != (ssize_t)sizeof event->entropy)
         lease_assert_failed("getrandom", __FILE__, __LINE__);
     lease_step(&n->lease, event, &commands);
+    counters_fencing(&n->counters, n->lease.fencing, hook_now_ns());
+    publish_step(n); /* who asks /leader hears no before a hook or the guardian acts */
     execute(n, &commands);
 }
 
@@ -134,6 +136,7 @@ static void start_guardian(void *userdata)
     int r = keeper_start(&n->keeper);
 
     n->guardian_started_ns = hook_now_ns();
+    n->counters.guardian_starts += r == 0;
     if (r == 0)
         r = loop_watch(n->loop, n->keeper.pidfd, on_guardian_end, n);
     if (r < 0) {
@@ -217,6 +220,8 @@ static void on_answer(const struct client_answer *a, void *userdata)
     struct lease_event e = {0};
 
     note_error(n, a);
+    if (a->kind == CLIENT_READ || a->kind == CLIENT_WRITE)
+        publish_answer(n, a);
     switch (a->kind) {
     case CLIENT_READ:
         e.type = LEASE_EVENT_READ;
@@ -232,6 +237,7 @@ static void on_answer(const struct client_answer *a, void *userdata)
         e.type = LEASE_EVENT_WRITE;
         e.write.op = a->id;
         e.write.answer = a->answer;
+        counters_written(&n->counters, a->answer, hook_now_ns());
         node_feed(n, &e);
         break;
     case CLIENT_MEMBERS:
@@ -293,6 +299,7 @@ static void on_tick(void *userdata)
     if (stall > n->stall_max_ns)
         n->stall_max_ns = stall;
     client_tick(n->client, hook_now_ns());
+    publish_tick(n);
     if (n->lease.role == LEASE_LEADER && n->forget_ticks++ % FORGET_TICKS == 0)
         client_forget(n->client, (uint32_t)n->config->history_days);
     loop_timer(n->loop, NODE_TIMER_TICK, TICK_NS, on_tick, n);
@@ -339,6 +346,7 @@ int node_start(struct node *n, const struct lease_memory *memory)
         r = loop_watch(n->loop, n->keeper.notify_fd, on_guardian_news, n);
     if (r < 0)
         return r;
+    publish_start(n);
     announce_start(n);
     watches_start(n);
     node_feed(n, &e);

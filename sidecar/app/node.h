@@ -8,12 +8,14 @@
  */
 #include "app/announce.h"
 #include "app/config.h"
+#include "app/publish.h"
 #include "app/watches.h"
 #include "core/lease.h"
 #include "db/client.h"
 #include "guardian/keeper.h"
 #include "guardian/page.h"
 #include "hook/hook.h"
+#include "http/counters.h"
 #include "proc/cgroup.h"
 #include "state/state.h"
 #include "util/clocks.h"
@@ -73,6 +75,8 @@ struct node {
     char versions[CLIENT_ENDPOINTS_MAX][64]; /* of the servers, as last judged */
     struct announce announce;
     struct watches watches;
+    struct counters counters;
+    struct publish publish;
     uint64_t stall_max_ns;
     unsigned forget_ticks; /* while leading */
     bool exiting;

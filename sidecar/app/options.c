@@ -68,6 +68,15 @@ const struct option_row option_rows[] = {
      "time for one notify hook"},
     {"controller_version", OPTION_TEXT, 0, FIELD(controller_version), "", 0, 0, "shown in the list"},
     {"controller_port", OPTION_COUNT, 0, FIELD(controller_port), "0", 0, 65535, "shown in the list"},
+    {"http_listen", OPTION_TEXT, 0, FIELD(http_listen), "", 0, 0,
+     "ADDRESS:PORT, like \"127.0.0.1:8008\": answers /leader, /follower, /health, /status, /metrics and "
+     "/redirect there, to anybody who can reach it; empty: off"},
+    {"http_tls_cert", OPTION_PATH, OPTION_READ, FIELD(http_tls_cert), "", 0, 0,
+     "a certificate (PEM, with those between it and its authority): HTTP goes through TLS"},
+    {"http_tls_key", OPTION_PATH, OPTION_READ, FIELD(http_tls_key), "", 0, 0, "the key of that certificate"},
+    {"http_redirect", OPTION_TEXT, 0, FIELD(http_redirect), "http://{address}:{port}/", 0, 0,
+     "where /redirect sends a client: {address} and {port} become the leader's address and "
+     "controller_port"},
     {"history_days", OPTION_COUNT, 0, FIELD(history_days), "90", 1, 36500,
      "the leader clears history that is older"},
     {"state_dir", OPTION_PATH, 0, FIELD(state_dir), NULL, 0, 0, "survives restarts",

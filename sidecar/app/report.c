@@ -124,6 +124,7 @@ void report_note(struct node *n, const struct lease_command *c)
                                  .alarm = is_alarm(c)};
 
     log_note(n, c);
+    counters_note(&n->counters, c->note.note, c->note.role);
     fill_reason(n, c, reason, sizeof reason);
     event.number = ++n->events;
     if (event.what && n->client && client_event(n->client, &event) == -ENOBUFS)
@@ -160,6 +161,7 @@ void report_beat(struct node *n)
                                     .epoch_seen = n->lease.epoch_seen,
                                     .priority = lease_priority_now(&n->lease),
                                     .port = (uint16_t)n->config->controller_port,
+                                    .http_port = publish_port(n),
                                     .take_over = right == LEASE_NAME_TAKE && !ended,
                                     .ended = ended,
                                     .address = n->config->address,
@@ -217,6 +219,8 @@ void report_status(struct node *n)
     char *text = json_dumps(status, JSON_INDENT(2));
 
     snprintf(path, sizeof path, "%s/status.json", n->config->run_dir);
+    if (text)
+        publish_status(n, text);
     if (text && fsio_replace(path, text, strlen(text), 0644, false) < 0)
         log_debug("status", "path=%s what=\"cannot be written\"", path);
     free(text);

@@ -238,6 +238,7 @@ int app_run(const struct config *c)
     report_status(n);
     announce_end(&n->announce);
     watches_end(&n->watches);
+    publish_end(n);
     /* Let the last bookkeeping go out, briefly: nothing depends on it. */
     for (unsigned i = 0; i < 20 && !client_idle(n->client); i++) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);

@@ -59,6 +59,7 @@ static void on_precheck(void *userdata)
 
     if (!watcher_take(w->precheck, &answer))
         return;
+    counters_hook_took(&n->counters, COUNTERS_PRECHECK, !answer.good, answer.took_ns);
     bool news = !w->precheck_answered || answer.good != w->prechecked.good ||
                 (!answer.good && strcmp(answer.text, w->prechecked.text) != 0);
 

@@ -89,17 +89,29 @@ void book_send(struct book *book)
 
 /* ------------------------------------------------------------------ answers and time */
 
+static void keep_place(struct book *book, size_t index, const struct rows_member *member)
+{
+    struct client_place *place = &book->places[index];
+
+    memcpy(place->address, member->address, sizeof(place->address));
+    place->port = member->port;
+    place->leads = strcmp(member->role, "leader") == 0;
+}
+
 static size_t decode_members(struct book *book, const struct table *table)
 {
     struct rows_member member;
     size_t count = 0;
+
     for (size_t i = 0; i < table->rows && count < LEASE_MEMBERS_MAX; i++)
         if (rows_member_decode(table, i, &member)) { /* one bad row must not hide the others */
             if (strcmp(member.member.name, book->config->member) == 0 &&
                 memcmp(&member.member.incarnation, &book->config->incarnation, LEASE_NONCE_SIZE) != 0)
                 memcpy(book->namesake, member.address, sizeof(book->namesake));
+            keep_place(book, count, &member);
             book->members[count++] = member.member;
         }
+    book->member_count = count;
     return count;
 }
 
@@ -166,6 +178,14 @@ void book_result(struct book *book, struct worker_result *result)
     }
     if (book->sent)
         answer_first(book, endpoint, result);
+}
+
+const struct client_place *book_place(const struct book *book, const char *member)
+{
+    for (size_t i = 0; i < book->member_count; i++)
+        if (strcmp(book->members[i].name, member) == 0)
+            return &book->places[i];
+    return NULL;
 }
 
 void book_tick(struct book *book)

@@ -26,11 +26,13 @@ struct book {
     void *userdata;
     struct book_entry queue[CLIENT_QUEUE_MAX]; /* the first is next, or under way; late ones are last */
     size_t count;
-    bool sent;        /* the first is with its worker */
-    bool wait;        /* not before the next tick */
-    bool late_wait;   /* ... but for those that are not late */
-    uint64_t dropped; /* found no room, or timed out */
-    struct lease_member members[LEASE_MEMBERS_MAX];
+    bool sent;                                      /* the first is with its worker */
+    bool wait;                                      /* not before the next tick */
+    bool late_wait;                                 /* ... but for those that are not late */
+    uint64_t dropped;                               /* found no room, or timed out */
+    struct lease_member members[LEASE_MEMBERS_MAX]; /* as last read ... */
+    struct client_place places[LEASE_MEMBERS_MAX];
+    size_t member_count;
     char namesake[ROWS_ADDRESS_MAX + 1];
     struct rows_request requests[CLIENT_REQUESTS_MAX];
 };
@@ -46,6 +48,9 @@ void book_send(struct book *book);
 
 /* Something was answered on the bookkeeping connection. */
 void book_result(struct book *book, struct worker_result *result);
+
+/* See client_place(). */
+const struct client_place *book_place(const struct book *book, const char *member);
 
 /* Limits and retries. */
 void book_tick(struct book *book);

@@ -334,6 +334,11 @@ int client_forget(struct client *client, uint32_t days)
     return r < 0 ? r : enqueue(client, CLIENT_FORGET, 0, sql);
 }
 
+const struct client_place *client_place(const struct client *client, const char *member)
+{
+    return book_place(&client->book, member);
+}
+
 bool client_idle(const struct client *client)
 {
     return client->book.count == 0;

@@ -191,3 +191,13 @@ int client_forget(struct client *client,
 bool client_idle(const struct client *client);
 
 void client_status(const struct client *client, struct client_status *ret_status);
+
+/* What the member table said last of one member. */
+struct client_place {
+    char address[ROWS_ADDRESS_MAX + 1];
+    uint16_t port;
+    bool leads; /* ... of itself */
+};
+
+/* NULL: the table had no such member. Until the next answer to client_members(). */
+const struct client_place *client_place(const struct client *client, const char *member);

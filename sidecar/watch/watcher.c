@@ -19,6 +19,14 @@ struct watcher {
     struct watcher_answer answer;
 };
 
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static struct timespec in_ns(uint64_t ns)
 {
     struct timespec t;
@@ -40,7 +48,10 @@ static void *work(void *userdata)
         struct watcher_answer answer = {0};
 
         pthread_mutex_unlock(&w->lock);
+        uint64_t begun_ns = now_ns();
+
         w->ask(w->userdata, &answer);
+        answer.took_ns = now_ns() - begun_ns;
         pthread_mutex_lock(&w->lock);
         w->answer = answer;
         w->answered = true;

@@ -11,6 +11,7 @@
 struct watcher_answer {
     bool good;
     char text[WATCHER_TEXT_MAX + 1]; /* why not, for people; or what there is to know */
+    uint64_t took_ns;                /* filled in by the watcher */
 };
 
 /* Runs in the watcher's thread. @ret_answer is zeroed. */

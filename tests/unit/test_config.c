@@ -113,6 +113,13 @@ static const struct mistake mistakes[] = {
       ":4: controller_endpoint: \"h:2\" is not among the endpoints"}},
     {GOOD "tls_cert = \"/x\";\n",
      {":2: tls_cert and tls_key: only one of them is given", ":2: tls_cert: is of no use without tls_ca"}},
+    {GOOD "http_listen = \"localhost:80\";\nhttp_redirect = \"ftp://{address}/\";\nhttp_tls_key = \"/x\";\n",
+     {":2: http_listen: \"localhost:80\" is no numeric address with a port, like \"127.0.0.1:8008\" or "
+      "\"[::1]:8008\"",
+      ":3: http_redirect: \"ftp://{address}/\" is no http:// or https:// URL with {address} and {port} in it",
+      ":4: http_tls_cert and http_tls_key: only one of them is given"}},
+    {GOOD "http_tls_cert = \"/x\"; http_tls_key = \"/x\";\n",
+     {":2: http_tls_cert: is of no use without http_listen"}},
     {GOOD "tls_ca = \"/x\";\n", {":1: tls: false, and yet there is a tls_ca: which of them?"}},
     {"name = \"a\"; user = \"u\"; promote = \"/p\"; demote = \"/d\"; fence = \"/f\"; check = \"/c\"; member "
      "= \"m\";\n"
