@@ -33,8 +33,13 @@ static char *read_file(const char *path)
     return text;
 }
 
-/* The script with the outcome that it has now. Ends the program on a mistake in the script. */
-static char *play_file(const char *path, char *script)
+static void say_difference(const char *path, const char *there, const char *now);
+
+/*
+ * The script with the outcome that it has now. Ends the program on a line that can't be played: a mistake in
+ * the script, or the core went another way before, which is said then.
+ */
+static char *play_file(const char *path, const char *there, char *script)
 {
     static struct play play;
     char *text = NULL, *save = NULL;
@@ -55,6 +60,9 @@ static char *play_file(const char *path, char *script)
         if (line[0] == '#' || line[0] == '\0')
             continue;
         if (play_line(&play, line, &what) < 0) {
+            fclose(out);
+            if (strncmp(there, text, strlen(text) - strlen(line) - 1) != 0)
+                say_difference(path, there, text);
             fprintf(stderr, "%s:%u: %s: %s\n", path, number, line, what);
             exit(2);
         }
@@ -83,7 +91,7 @@ static void say_difference(const char *path, const char *there, const char *now)
 
 static bool check_file(const char *path, bool rewrite)
 {
-    char *there = read_file(path), *script = strdup(there), *now = play_file(path, script);
+    char *there = read_file(path), *script = strdup(there), *now = play_file(path, there, script);
     bool same = strcmp(there, now) == 0;
 
     if (!same && rewrite) {

@@ -31,6 +31,7 @@ static const char *const names[FAULTS] = {
     [FAULT_LINK] = "link cut, one way",
     [FAULT_CUT_OFF] = "member cut off",
     [FAULT_ANSWERS] = "answers lost",
+    [FAULT_LATE_ANSWERS] = "answers late",
     [FAULT_REFUSALS] = "statements refused",
     [FAULT_NODE_KILL] = "node killed",
     [FAULT_NODE_STOP] = "node stopped in order",
@@ -100,6 +101,10 @@ void clock_disturb(struct world *w, struct host *h)
                                 : (int64_t)random_below(w, (uint64_t)(2 * bound + 1)) - bound;
     int64_t more = (int64_t)random_below(w, (uint64_t)(2 * slew + 1)) - slew;
 
+    if (w->options.profile->edge) {
+        raw = chance(w, 50) ? bound : -bound;
+        more = chance(w, 50) ? slew : -slew;
+    }
     clock_fold(h, w->now);
     h->clock.raw_ppm = (int32_t)raw;
     h->clock.mono_ppm = (int32_t)(raw + more);
@@ -258,7 +263,7 @@ static bool hurt_hooks(struct world *w, struct host *h)
 
     for (unsigned i = 0; i < 3; i++)
         if (chance(w, 60))
-            h->mode[i] = (enum hook_mode)random_between(w, HOOKS_SLOW, HOOKS_HANG);
+            h->mode[i] = (enum hook_mode)random_between(w, HOOKS_SLOW, HOOKS_LIE);
     undo_later(w, how_long, FAULT_HOOKS, h->index, 0);
     return true;
 }

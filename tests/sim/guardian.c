@@ -1,4 +1,5 @@
 /* The guardian as an actor of its own: the real page, and the loop of guardian/main.c as events. */
+#include "profile.h"
 #include "world.h"
 
 #define RETRY_NS    (200 * MS)
@@ -71,6 +72,20 @@ void guardian_hook_ended(struct world *w, struct host *h, enum lease_hook_result
     }
 }
 
+/* A profile of edges: held up for almost all of M, just when the deadline comes. */
+static bool held_up(struct world *w, struct host *h)
+{
+    struct sim_guardian *g = &h->guardian;
+    uint64_t how_long = w->options.timing.margin_ns / 100 * 95;
+
+    if (!w->options.profile->edge || w->healed || g->late || g->view.remaining_ns != 0)
+        return false;
+    g->late = true;
+    g->paused_until = w->now + how_long;
+    schedule(w, how_long, EV_GUARDIAN, h->index, 0, g->gen, 0);
+    return true;
+}
+
 static void leave(struct host *h)
 {
     h->guardian.alive = false; /* nothing runs: the lock may go */
@@ -91,6 +106,9 @@ static void look(struct world *w, struct host *h)
         }
         bool due = g->view.state == PAGE_STATE_ARMED && (g->parent_dead || g->view.remaining_ns == 0);
 
+        if (due && held_up(w, h))
+            return;
+        g->late = false;
         if (due && page_begin_fence(&h->page, &g->view)) {
             fence(w, h, g->parent_dead ? "the sidecar died" : "deadline");
             return;

@@ -2,6 +2,7 @@
  * Hooks and their moods: slow, failing, hung, killed. The launcher asks the real page between fork and exec
  * of a promote hook.
  */
+#include "profile.h"
 #include "world.h"
 
 #include "check.h"
@@ -13,6 +14,8 @@ static uint64_t pace(struct world *w)
 
 static enum hook_mode mood(struct world *w, const struct host *h, int kind)
 {
+    if (w->options.profile->edge && kind == LEASE_HOOK_DEMOTE && !w->healed)
+        return HOOKS_HANG; /* so that all is left to the fence */
     enum hook_mode m = h->mode[kind == LEASE_HOOK_PROMOTE ? 0 : kind == LEASE_HOOK_DEMOTE ? 1 : 2];
 
     return chance(w, 30) ? HOOKS_WELL : m;
@@ -119,6 +122,9 @@ static void act_fence(struct world *w, struct host *h, unsigned slot, enum hook_
     uint64_t most = t->kill_budget_ns * 9 / 20; /* its share of K is a half */
     uint64_t took = m == HOOKS_WELL ? random_below(w, 50 * MS) : random_below(w, most);
 
+    if (w->options.profile->edge) /* all of its share, but for its own start */
+        took = t->kill_budget_ns - t->check_budget_ns - 70 * MS;
+
     promote_kill(w, h); /* also one that an earlier sidecar left: it is found by its marks */
     controller_stop(w, h, took);
     report(w, h, slot, took + MS, m == HOOKS_FAIL ? LEASE_HOOK_FAILED : LEASE_HOOK_DONE);
@@ -132,8 +138,11 @@ static void act_demote(struct world *w, struct host *h, unsigned slot, enum hook
         took = random_below(w, 2 * w->options.timing.demote_budget_ns);
     if (m == HOOKS_WELL || m == HOOKS_SLOW)
         controller_stop(w, h, took);
+    /* One that lies says done, and nothing has been stopped. */
     if (m != HOOKS_HANG)
         report(w, h, slot, took + MS, m == HOOKS_FAIL ? LEASE_HOOK_FAILED : LEASE_HOOK_DONE);
+    else if (w->options.profile->edge) /* and its sidecar with it, until the lease is over */
+        h->sidecar.paused_until = w->now + lease_timing_demote_lead_ns(&w->options.timing);
 }
 
 static void act_check(struct world *w, struct host *h, unsigned slot, enum hook_mode m)

@@ -109,6 +109,19 @@ const struct profile profiles[] = {
      .members_min = 3,
      .members_max = 5,
      .namesakes = true},
+    {.name = "edge",
+     .aims =
+         "R1, R3, R4, two clocks: every bound used up at once; clocks, K, M, answers that are late or lost",
+     .weight = {[FAULT_CLOCK] = 4,
+                [FAULT_CUT_OFF] = 8,
+                [FAULT_ANSWERS] = 8,
+                [FAULT_LATE_ANSWERS] = 8,
+                [FAULT_HOLD] = 6,
+                [FAULT_UNHOLD] = 6},
+     .drift_ppm_low = 10000,
+     .members_min = 2,
+     .members_max = 3,
+     .edge = true},
     /* controls: what is not promised must be seen to break */
     {.name = "control-drift",
      .aims = "clocks far beyond epsilon",
@@ -146,7 +159,7 @@ const struct profile profiles[] = {
 };
 const unsigned profile_count = sizeof profiles / sizeof profiles[0];
 const unsigned profile_swarm = 10;
-const unsigned profile_controls = 11; /* the first of them */
+const unsigned profile_controls = 12; /* the first of them */
 
 const struct profile *profile_find(const char *name)
 {
@@ -170,6 +183,21 @@ static uint64_t draw(uint64_t *state, uint64_t low, uint64_t high)
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     z ^= z >> 31;
     return high <= low ? low : low + z % (high - low + 1);
+}
+
+/* As little slack as a validator lets pass, so that what is taken away elsewhere is seen. */
+static void tighten(uint64_t seed, struct options *o)
+{
+    lease_timing_defaults(30 * S, &o->timing);
+    o->timing.margin_ns = o->timing.kill_budget_ns = o->timing.ttl_ns / 50;
+    o->timing.check_budget_ns = 60 * MS;
+    o->timing.poll_ns = 50 * MS;
+    for (unsigned i = 0; i < o->members; i++)
+        o->priority[i] = 100;
+    o->restarts = 0;
+    o->slew_ppm = seed % 2 ? 80000 : 0;
+    o->network_ns = 500 * US;
+    o->hook_ns = 20 * MS;
 }
 
 void options_of_seed(uint64_t seed, const struct profile *p, struct options *o)
@@ -210,6 +238,8 @@ void options_of_seed(uint64_t seed, const struct profile *p, struct options *o)
     }
     o->network_ns = draw(&r, 100 * US, 3 * MS);
     o->hook_ns = draw(&r, 20 * MS, ttl / 10);
+    if (p->edge)
+        tighten(seed, o);
     o->chaos_ns = draw(&r, 600, 900) * S;
     o->fault_gap_ns = o->chaos_ns / draw(&r, 15, 60);
 }

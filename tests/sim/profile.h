@@ -12,7 +12,7 @@ struct profile {
     uint32_t drift_ppm_low, drift_ppm_high;
     unsigned members_min, members_max;
     bool namesakes;
-    unsigned disturbance; /* how long guardian or host are held up at most, in hundredths of M; 0: 50 */
+    bool edge; /* every bound that is promised is used up, all at the same time */
 };
 
 /* Those that a swarm draws from come first, then those that are asked for by name, then the controls. */

@@ -41,7 +41,10 @@ static void answer(struct world *w, unsigned id, enum lease_answer answer)
         stmt_free(w, id);
         return;
     }
-    schedule(w, hop(w), EV_STMT_ANSWER, 0, 0, 0, id);
+    /* Less than what a client waits for. */
+    uint64_t late = w->delay[s->host] && s->is_write ? random_below(w, w->options.timing.ttl_ns * 7 / 20) : 0;
+
+    schedule(w, hop(w) + late, EV_STMT_ANSWER, 0, 0, 0, id);
 }
 
 /* The age of a server as a client reads it: whole seconds, rounded down, and a tenth off. */

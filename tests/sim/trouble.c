@@ -145,14 +145,20 @@ static bool hurt_network(struct world *w, enum fault fault)
         cut(w, host, node, way & 1, way & 2, false);
         undo_later(w, length(w), FAULT_LINK, host, node << 8 | way);
     } else if (fault == FAULT_CUT_OFF) {
-        trace(w, "fault", "%s", host_name(host));
+        bool both = !w->options.profile->edge || chance(w, 50);
+
+        trace(w, "fault", "%s%s", host_name(host), both ? "" : ", what it sends");
         for (unsigned i = 0; i < w->db.count; i++)
-            cut(w, host, i, true, true, false);
+            cut(w, host, i, true, both, false);
         undo_later(w, length(w), FAULT_CUT_OFF, host, 0);
     } else if (fault == FAULT_ANSWERS) {
         trace(w, "fault", "%s", host_name(host));
         w->swallow[host] = true;
         undo_later(w, random_below(w, w->options.timing.ttl_ns), FAULT_ANSWERS, host, 0);
+    } else if (fault == FAULT_LATE_ANSWERS) {
+        trace(w, "fault", "%s", host_name(host));
+        w->delay[host] = true;
+        undo_later(w, w->options.timing.ttl_ns, FAULT_LATE_ANSWERS, host, 0);
     } else {
         w->refuse_until = w->now + random_below(w, w->options.timing.ttl_ns / 2);
     }
@@ -226,6 +232,7 @@ void fault_undo_in_database(struct world *w, const struct event *e)
             cut(w, e->b, i, true, true, true);
         break;
     case FAULT_ANSWERS: w->swallow[e->b] = false; break;
+    case FAULT_LATE_ANSWERS: w->delay[e->b] = false; break;
     case FAULT_LAG: w->db.nodes[e->b].lag_ns = random_below(w, 3 * MS); break;
     case FAULT_PARTITION:
         memset(w->db.cut, 0, sizeof w->db.cut);
@@ -333,7 +340,7 @@ static void heal_hosts(struct world *w)
         h->mode[0] = h->mode[1] = h->mode[2] = HOOKS_WELL;
         h->controller.unkillable = false;
         h->no_restart = false;
-        w->swallow[i] = false;
+        w->swallow[i] = w->delay[i] = false;
         if (h->frozen_until > w->now) {
             h->frozen_until = w->now;
             host_thaw(w, h);

@@ -47,6 +47,7 @@ enum fault {
     FAULT_LINK,
     FAULT_CUT_OFF,
     FAULT_ANSWERS,
+    FAULT_LATE_ANSWERS,
     FAULT_REFUSALS,
     FAULT_NODE_KILL,
     FAULT_NODE_STOP,
@@ -136,7 +137,7 @@ struct state_file {
 };
 
 enum slot { SLOT_SIDECAR, SLOT_GUARDIAN, SLOTS };
-enum hook_mode { HOOKS_WELL, HOOKS_SLOW, HOOKS_FAIL, HOOKS_HANG };
+enum hook_mode { HOOKS_WELL, HOOKS_SLOW, HOOKS_FAIL, HOOKS_HANG, HOOKS_LIE };
 
 /* A hook that runs, as the one who started it sees it. */
 struct sim_hook {
@@ -173,6 +174,7 @@ struct sim_guardian {
     struct page_view view; /* as it was when the fence under way began */
     enum guardian_phase phase;
     uint64_t paused_until;
+    bool late; /* it was held up when its deadline came */
 };
 
 struct sim_controller {
@@ -297,6 +299,7 @@ struct world {
     struct database db;
     bool to_node[HOSTS_MAX][NODES_MAX], from_node[HOSTS_MAX][NODES_MAX]; /* the link carries */
     bool swallow[HOSTS_MAX];                                             /* its answers get lost */
+    bool delay[HOSTS_MAX];                                               /* ... or are late */
     uint64_t refuse_until;
     uint64_t next_id, starts, request_id;
     unsigned faults_done;

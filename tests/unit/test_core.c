@@ -17,7 +17,7 @@
 
 _Noreturn void lease_assert_failed(const char *expression, const char *file, int line)
 {
-    fprintf(stderr, "%s:%d: %s\n", file, line, expression);
+    fprintf(stderr, "%s:%d: the core's own invariant does not hold: %s\n", file, line, expression);
     abort();
 }
 
