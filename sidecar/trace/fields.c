@@ -42,14 +42,31 @@ void line_ns(struct line *line, uint64_t ns)
     line_add(line, "%" PRIu64 "%s%.*ss", ns / NS_PER_S, length ? "." : "", (int)length, decimals);
 }
 
+void line_hex(struct line *line, const uint8_t *bytes, size_t count)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    if (line->length < 0 || 2 * count >= line->size - (size_t)line->length) {
+        line->length = -ENOSPC;
+        return;
+    }
+    char *to = line->buf + line->length;
+
+    for (size_t i = 0; i < count; i++) {
+        *to++ = digits[bytes[i] >> 4];
+        *to++ = digits[bytes[i] & 15];
+    }
+    *to = '\0';
+    line->length += (int)(2 * count);
+}
+
 static void print_nonce(struct line *line, const uint8_t *bytes)
 {
     size_t length = LEASE_NONCE_SIZE;
 
     while (length > 1 && bytes[length - 1] == 0)
         length--;
-    for (size_t i = 0; i < length; i++)
-        line_add(line, "%02x", bytes[i]);
+    line_hex(line, bytes, length);
 }
 
 /* Names are checked where they come in, but a trace must survive whatever it is shown. */

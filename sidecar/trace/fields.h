@@ -36,6 +36,7 @@ struct line {
 void line_init(struct line *line, char *buf, size_t size);
 void line_add(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void line_ns(struct line *line, uint64_t ns);
+void line_hex(struct line *line, const uint8_t *bytes, size_t count);
 
 void fields_print(struct line *line, const struct field *fields, const void *from);
 

@@ -27,7 +27,7 @@ int trace_state_print(const struct lease *l, char *buf, size_t size)
             line_add(&line, "~%zu~", zeros);
             i += zeros;
         } else {
-            line_add(&line, "%02x", bytes[i++]);
+            line_hex(&line, bytes + i++, 1);
         }
     }
     return line.length;

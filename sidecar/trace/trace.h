@@ -46,5 +46,9 @@ int trace_command_parse(const char *line, struct lease_command *ret, struct trac
 int trace_state_print(const struct lease *lease, char *buf, size_t size);
 int trace_state_parse(const char *line, struct lease *ret, struct trace_error *ret_error);
 
+/* A configuration as a scenario says it ("config member=m1 ttl=20000ms …"), with the times that are not the
+ * usual ones. */
+int trace_config_print(const struct lease_config *config, char *buf, size_t size);
+
 /* Where a member stands, in a few words for people: "leader epoch=4 left=12.3s". */
 int trace_summary_print(const struct lease *lease, char *buf, size_t size);

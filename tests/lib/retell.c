@@ -192,33 +192,9 @@ static void leave_out(unsigned host, uint64_t story)
         }
 }
 
-static void print_times(const struct lease_timing *t)
-{
-    struct lease_timing usual;
-
-    lease_timing_defaults(t->ttl_ns, &usual);
-    const struct {
-        const char *name;
-        uint64_t is, usual;
-    } times[] = {
-        {"renew", t->renew_ns, usual.renew_ns},
-        {"demote_budget", t->demote_budget_ns, usual.demote_budget_ns},
-        {"kill_budget", t->kill_budget_ns, usual.kill_budget_ns},
-        {"margin", t->margin_ns, usual.margin_ns},
-        {"promote_budget", t->promote_budget_ns, usual.promote_budget_ns},
-        {"poll", t->poll_ns, usual.poll_ns},
-        {"check_interval", t->check_interval_ns, usual.check_interval_ns},
-        {"check_budget", t->check_budget_ns, usual.check_budget_ns},
-    };
-
-    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
-        if (times[i].is != times[i].usual)
-            printf(" %s=%" PRIu64 "ms", times[i].name, times[i].is / LEASE_NS_PER_MS);
-}
-
 void retell_print(unsigned host)
 {
-    const struct lease_config *c = &tales[host].config;
+    char text[TRACE_LINE_MAX];
 
     if (tales[host].count == 0)
         return;
@@ -226,13 +202,7 @@ void retell_print(unsigned host)
     uint64_t story = play(host, true, false);
 
     leave_out(host, story);
-    printf("config member=%s ttl=%" PRIu64
-           "ms priority=%u restarts=%u check_failures=%u restart_window=%" PRIu64 "ms incarnation=",
-           c->member, c->timing.ttl_ns / LEASE_NS_PER_MS, c->priority, c->restarts, c->check_failures,
-           c->restart_window_ns / LEASE_NS_PER_MS);
-    for (unsigned i = 0; i < LEASE_NONCE_SIZE; i++)
-        printf("%02x", c->incarnation.bytes[i]);
-    print_times(&c->timing);
-    printf("\n");
+    if (trace_config_print(&tales[host].config, text, sizeof text) > 0)
+        printf("%s\n", text);
     play(host, false, true);
 }
