@@ -1,10 +1,11 @@
 /*
- * scenario [--rewrite] [--edges] FILE…: plays each file and compares what came with what stands there.
+ * scenario [--rewrite] [--edges] [--taken OUTPUT] FILE…: plays each file and compares what came with what
+ * stands there.
  *
  * A file is a script with its outcome in between: lines that begin with two spaces are outcome, '#' begins a
  * comment. With
  * --rewrite the outcome is written anew, to be reviewed as a diff. With --edges a legal change of role that
- * no file took is a failure.
+ * no file took is a failure; --taken writes them all, for tests/coverage.
  */
 #include <errno.h>
 #include <libgen.h>
@@ -120,7 +121,7 @@ static bool check_edges(void)
 
     for (unsigned from = 0; from < LEASE_ROLES; from++)
         for (unsigned to = 0; to < LEASE_ROLES; to++)
-            if (lease_edge_legal(from, to) && !play_edges[from][to]) {
+            if (lease_edge_legal(from, to) && play_taken.edges[from][to] == 0) {
                 fprintf(stderr, "no scenario takes the legal edge %s -> %s\n", lease_role_name(from),
                         lease_role_name(to));
                 all = false;
@@ -130,6 +131,7 @@ static bool check_edges(void)
 
 int main(int argc, char *argv[])
 {
+    const char *taken = NULL;
     bool rewrite = false, edges = false;
     unsigned passed = 0, failed = 0;
 
@@ -138,11 +140,15 @@ int main(int argc, char *argv[])
             rewrite = true;
         else if (strcmp(argv[i], "--edges") == 0)
             edges = true;
+        else if (strcmp(argv[i], "--taken") == 0 && i + 1 < argc)
+            taken = argv[++i];
         else if (check_file(argv[i], rewrite))
             passed++;
         else
             failed++;
     }
+    if (taken)
+        taken_write(&play_taken, taken);
     if (edges && check_edges())
         passed++;
     else if (edges)

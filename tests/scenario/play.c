@@ -8,7 +8,7 @@
 
 #define WORDS_MAX 256
 
-bool play_edges[LEASE_ROLES][LEASE_ROLES];
+struct taken play_taken;
 
 void play_init(struct play *p, FILE *out)
 {
@@ -55,8 +55,7 @@ static void say_commands(struct play *p, const struct lease_commands *commands)
     for (size_t i = 0; i < commands->count; i++) {
         const struct lease_command *c = &commands->list[i];
 
-        if (c->type == LEASE_COMMAND_NOTE && c->note.note == LEASE_NOTE_ROLE)
-            play_edges[c->note.from][c->note.role] = true;
+        taken_count(&play_taken, c);
         if (p->terse && !is_news(c))
             continue;
         trace_command_print(c, text, sizeof text);

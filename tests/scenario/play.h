@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/lease.h"
+#include "taken.h"
 #include "trace/trace.h"
 
 struct play {
@@ -28,8 +29,8 @@ struct play {
     char said[TRACE_LINE_MAX]; /* the last summary */
 };
 
-/* Which edges every script together took. */
-extern bool play_edges[LEASE_ROLES][LEASE_ROLES];
+/* What all scripts together took. */
+extern struct taken play_taken;
 
 void play_init(struct play *play, FILE *out);
 

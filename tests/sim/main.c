@@ -1,7 +1,7 @@
 /*
  * sim: the core, its guardian's page and a Galera cluster in simulated time.
  *
- *     sim [--seeds N] [--first S] [--profile P] [--verbose] [--edges]
+ *     sim [--seeds N] [--first S] [--profile P] [--verbose] [--edges] [--taken OUTPUT]
  *     sim --controls | --self-test | --profiles
  *
  * Exit codes: 0 nothing found, 1 a rule was broken, 2 usage.
@@ -87,9 +87,9 @@ static unsigned print_edges(void)
             if (!lease_edge_legal((enum lease_role)from, (enum lease_role)to))
                 continue;
             printf("  %-10s -> %-10s %10" PRIu64 "%s\n", lease_role_name((enum lease_role)from),
-                   lease_role_name((enum lease_role)to), tally.edges[from][to],
-                   tally.edges[from][to] ? "" : "   never taken");
-            missing += tally.edges[from][to] == 0;
+                   lease_role_name((enum lease_role)to), tally.taken.edges[from][to],
+                   tally.taken.edges[from][to] ? "" : "   never taken");
+            missing += tally.taken.edges[from][to] == 0;
         }
     return missing;
 }
@@ -104,8 +104,8 @@ static unsigned print_tally(double cpu)
 
     printf("reasons of role changes:");
     for (unsigned i = 0; i < LEASE_REASONS; i++)
-        if (tally.reasons[i])
-            printf(" %s=%" PRIu64, lease_reason_name((enum lease_reason)i), tally.reasons[i]);
+        if (tally.taken.reasons[i])
+            printf(" %s=%" PRIu64, lease_reason_name((enum lease_reason)i), tally.taken.reasons[i]);
     printf("\nanswers:");
     for (unsigned i = 0; i <= LEASE_ANSWER_UNKNOWN; i++)
         printf(" %s=%" PRIu64, lease_answer_name((enum lease_answer)i), tally.answers[i]);
@@ -184,8 +184,9 @@ static int run_seeds(const char *program, uint64_t first, uint64_t seeds, const 
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: sim [--seeds N] [--first S] [--profile P] [--verbose] [--edges]\n"
-                    "       sim --controls | --self-test | --profiles\n");
+    fprintf(stderr,
+            "usage: sim [--seeds N] [--first S] [--profile P] [--verbose] [--edges] [--taken OUTPUT]\n"
+            "       sim --controls | --self-test | --profiles\n");
     return 2;
 }
 
@@ -210,6 +211,7 @@ int main(int argc, char *argv[])
 {
     uint64_t seeds = 100, first = 1;
     const struct profile *only = NULL;
+    const char *taken = NULL;
     bool verbose = false, edges = false;
 
     for (int i = 1; i < argc; i++) {
@@ -219,6 +221,9 @@ int main(int argc, char *argv[])
             verbose = tell_all = true;
         } else if (strcmp(argv[i], "--edges") == 0) {
             edges = true;
+        } else if (strcmp(argv[i], "--taken") == 0 && value) {
+            taken = value;
+            i++;
         } else if (strcmp(argv[i], "--controls") == 0) {
             return run_controls(argv[0]);
         } else if (strcmp(argv[i], "--profiles") == 0) {
@@ -235,5 +240,9 @@ int main(int argc, char *argv[])
             return usage();
         }
     }
-    return run_seeds(argv[0], first, seeds, only, verbose, edges);
+    int status = run_seeds(argv[0], first, seeds, only, verbose, edges);
+
+    if (taken)
+        taken_write(&tally.taken, taken);
+    return status;
 }

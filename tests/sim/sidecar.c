@@ -99,8 +99,7 @@ static void told(struct world *w, struct host *h, const struct lease_command *c)
               lease_reason_name(c->note.reason), c->note.epoch);
         return;
     }
-    tally.edges[c->note.from][c->note.role]++;
-    tally.reasons[c->note.reason]++;
+    taken_count(&tally.taken, c);
     trace(w, host_name(h->index), "role %s -> %s: %s, epoch %" PRIu64, lease_role_name(c->note.from),
           lease_role_name(c->note.role), lease_reason_name(c->note.reason), c->note.epoch);
     check_role(w, h, c->note.from, c->note.role, c->note.reason);

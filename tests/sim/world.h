@@ -14,6 +14,7 @@
 
 #include "core/lease.h"
 #include "guardian/page.h"
+#include "taken.h"
 #include "util/clocks.h"
 
 #define HOSTS_MAX   9
@@ -310,7 +311,8 @@ struct world {
 /* What a run adds up to, over all seeds. */
 struct tally {
     uint64_t seeds, simulated_ns, events, steps, starts, guarded, refused_guarded, takeovers, heal_ns_max;
-    uint64_t faults[FAULTS], edges[LEASE_ROLES][LEASE_ROLES], reasons[LEASE_REASONS];
+    uint64_t faults[FAULTS];
+    struct taken taken; /* changes of role */
     uint64_t answers[LEASE_ANSWER_UNKNOWN + 1], late_commits, non_primary, lost_commits;
 };
 extern struct tally tally;
