@@ -33,9 +33,11 @@ static void step(struct node *n, struct lease_event *event)
     event->now = (struct lease_now){.fast_ns = n->clocks.fast_ns, .slow_ns = n->clocks.slow_ns};
     if (getrandom(event->entropy, sizeof event->entropy, 0) != (ssize_t)sizeof event->entropy)
         lease_assert_failed("getrandom", __FILE__, __LINE__);
+    n->trail.told = event;
     lease_step(&n->lease, event, &commands);
     counters_fencing(&n->counters, n->lease.fencing, hook_now_ns());
     publish_step(n); /* who asks /leader hears no before a hook or the guardian acts */
+    trail_step(&n->trail, &n->lease, event, &commands);
     execute(n, &commands);
 }
 
@@ -300,6 +302,7 @@ static void on_tick(void *userdata)
         n->stall_max_ns = stall;
     client_tick(n->client, hook_now_ns());
     publish_tick(n);
+    trail_tick(&n->trail, n->config->name);
     if (n->lease.role == LEASE_LEADER && n->forget_ticks++ % FORGET_TICKS == 0)
         client_forget(n->client, (uint32_t)n->config->history_days);
     loop_timer(n->loop, NODE_TIMER_TICK, TICK_NS, on_tick, n);

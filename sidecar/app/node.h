@@ -9,6 +9,7 @@
 #include "app/announce.h"
 #include "app/config.h"
 #include "app/publish.h"
+#include "app/trail.h"
 #include "app/watches.h"
 #include "core/lease.h"
 #include "db/client.h"
@@ -77,6 +78,7 @@ struct node {
     struct watches watches;
     struct counters counters;
     struct publish publish;
+    struct trail trail;
     uint64_t stall_max_ns;
     unsigned forget_ticks; /* while leading */
     bool exiting;

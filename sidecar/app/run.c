@@ -19,15 +19,6 @@
 #define EXIT_RUN_CONFIG 2
 #define EXIT_RUN_DOUBLE 6
 
-_Noreturn void lease_assert_failed(const char *expression, const char *file, int line)
-{
-    /* The guardian sees us die armed and fences: that is the safe end of a state that should not exist. */
-    log_error("assert",
-              "expression=\"%s\" file=%s line=%d action=\"abort: the guardian stops the controller\"",
-              expression, file, line);
-    abort();
-}
-
 static void set_level(const char *name)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
@@ -200,7 +191,7 @@ static int prepare(struct node *n, struct lease_memory *memory)
     return r == 0 ? loop_new(&n->loop) : r;
 }
 
-int app_run(const struct config *c)
+int app_run(const struct config *c, const char *trace)
 {
     static struct node node; /* one a process; tens of kilobytes */
     struct node *n = &node;
@@ -226,6 +217,8 @@ int app_run(const struct config *c)
     clocks_init(&n->clocks);
     if (prepare(n, &memory) != 0)
         return EXIT_RUN_FAILED;
+    if (trail_begin(n, trace) < 0)
+        return EXIT_RUN_CONFIG;
 
     int r = node_start(n, &memory);
 
@@ -244,6 +237,7 @@ int app_run(const struct config *c)
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         client_dispatch(n->client);
     }
+    trail_end(&n->trail);
     saver_free(n->saver);
     client_free(n->client);
     log_info("end", "lease=%s member=%s", c->name, c->member);

@@ -13,11 +13,13 @@
 
 struct cli_options {
     char config_path[CONFIG_PATH_MAX]; /* empty: neither --config nor --lease */
+    const char *file;                  /* the argument of a verb that takes one */
+    const char *trace;
     const char *reason, *to, *socket, *user, *password_file, *account_host;
     uint64_t timeout_ns;
     uint64_t hold_ns; /* 0: not given */
     uint64_t since_ns;
-    bool json, print_sql, check_config, print_config, wait, long_list, stopped_it;
+    bool json, print_sql, check_config, print_config, wait, long_list, stopped_it, scenario;
 };
 
 struct cli_verb {
@@ -26,6 +28,7 @@ struct cli_verb {
     unsigned timeout_s;  /* unless --timeout says otherwise; 0: it has none */
     int (*run)(const struct cli_options *options);
     const char *help;
+    const char *argument; /* NULL: it takes none */
 };
 
 /* Everything: finds the verb, reads its options, runs it. The process's exit code. */
@@ -42,6 +45,7 @@ int verb_unhold(const struct cli_options *options);
 int verb_alarm_ack(const struct cli_options *options);
 int verb_release(const struct cli_options *options);
 int verb_history(const struct cli_options *options);
+int verb_replay(const struct cli_options *options);
 int verb_version(const struct cli_options *options);
 
 /* The legal changes of role, as Graphviz DOT. */

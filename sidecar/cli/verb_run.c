@@ -60,7 +60,7 @@ int verb_run(const struct cli_options *o)
 
     if (r != CLI_OK)
         return r;
-    return o->check_config ? check_config(&config) : app_run(&config);
+    return o->check_config ? check_config(&config) : app_run(&config, o->trace);
 }
 
 int verb_version(const struct cli_options *o)

@@ -7,7 +7,7 @@
 #include "util/parse.h"
 
 static const struct cli_verb verbs[] = {
-    {"run", "clCVj", 0, verb_run, "run the sidecar until SIGTERM"},
+    {"run", "clRCVj", 0, verb_run, "run the sidecar until SIGTERM"},
     {"init", "cltSupPA", 60, verb_init, "create schema, lease row and account; safe to repeat"},
     {"list", "cltjL", 10, verb_list, "the members of the lease, and who leads"},
     {"status", "cltj", 10, verb_status, "this host's sidecar: role, time left, why it does not lead"},
@@ -21,6 +21,8 @@ static const struct cli_verb verbs[] = {
     {"alarm ack", "cltrwn", 10, verb_alarm_ack, "acknowledge the open alarms of the lease"},
     {"release", "cltIrwn", 10, verb_release,
      "free a lease whose controller you stopped yourself, when its sidecar can't"},
+    {"replay", "Ej", 0, verb_replay, "tell the core again what a recording says, and compare what it answers",
+     "FILE"},
     {"version", "j", 0, verb_version, "the version of this program"},
 };
 
@@ -47,6 +49,8 @@ static const struct cli_option {
     {'C', "check-config", NULL, "only say what is wrong with configuration, hooks and password file"},
     {'V', "print-config", NULL,
      "only print what the configuration comes to, and why its times are allowed or not"},
+    {'R', "trace", "FILE", "record every decision in FILE and FILE.1, 32 MB at most, for replay"},
+    {'E', "scenario", NULL, "print the last run in FILE as a scenario instead"},
     {'w', "wait", NULL, "wait for the outcome (the default)"},
     {'n', "no-wait", NULL, "do not wait for the outcome"},
 };
@@ -75,7 +79,8 @@ static void help_verb(const struct cli_verb *v)
 {
     char left[64];
 
-    printf("usage: galera-lease %s%s\n\n%s\n\n", v->name, v->options[0] ? " OPTION..." : "", v->help);
+    printf("usage: galera-lease %s%s%s%s\n\n%s\n\n", v->name, v->options[0] ? " OPTION..." : "",
+           v->argument ? " " : "", v->argument ? v->argument : "", v->help);
     for (size_t i = 0; i < COUNT(options); i++) {
         const struct cli_option *o = &options[i];
 
@@ -154,6 +159,8 @@ static int take(const struct cli_verb *v, struct cli_options *o, int letter, con
     case 'P': o->print_sql = true; break;
     case 'C': o->check_config = true; break;
     case 'V': o->print_config = true; break;
+    case 'R': o->trace = text; break;
+    case 'E': o->scenario = true; break;
     case 'w': o->wait = true; break;
     case 'n': o->wait = false; break;
     default: return CLI_USAGE; /* getopt has said it */
@@ -180,6 +187,10 @@ static int parse(const struct cli_verb *v, int argc, char *argv[], struct cli_op
     for (int letter; r == CLI_OK && (letter = getopt_long(argc, argv, "h", known, NULL)) != -1;)
         r = letter == 'h' ? -1 : take(v, o, letter, optarg);
     argv[0] = verb;
+    if (r == CLI_OK && v->argument && optind < argc)
+        o->file = argv[optind++];
+    if (r == CLI_OK && v->argument && !o->file)
+        return refuse(v, "", v->argument, "is missing");
     if (r == CLI_OK && optind < argc)
         return refuse(v, "", argv[optind], "is one argument too many");
     return r;

@@ -343,7 +343,8 @@ HELD = ("--reason", "x")
 VERBS = {  # verb: what makes its command line whole, but for --config
     "run": ("--check-config",), "init": ("--print-sql",), "list": (), "status": (), "step-down": (), "switchover": (),
     "hold": ("--for", "10m", *HELD), "unhold": (), "history": (), "alarm ack": HELD, "release": ("--i-stopped-it", *HELD),
-    "version": None}
+    "replay": None, "version": None}
+ARGUMENTS = {"replay": ("recording",)}
 
 
 def test_every_verb_is_here():
@@ -358,7 +359,7 @@ def test_every_verb(folder, verb):
     path = folder / "x.conf"
     path.write_text(GOOD)
     words = verb.split()
-    whole = [*words, "--config", str(path), *VERBS[verb]] if VERBS[verb] is not None else words
+    whole = [*words, "--config", str(path), *VERBS[verb]] if VERBS[verb] is not None else [*words, *ARGUMENTS.get(verb, ())]
     see = f"see galera-lease {verb} --help\n"
     bad = {
         ("--nonsense",): f"galera-lease {verb}: unrecognized option '--nonsense'\n",
@@ -386,7 +387,7 @@ def test_every_verb(folder, verb):
     assert code == 0 and out.startswith(f"usage: galera-lease {verb}") and err == ""
 
 
-@pytest.mark.parametrize("verb", [v for v in VERBS if v not in ("run", "version")])
+@pytest.mark.parametrize("verb", [v for v in VERBS if v not in ("run", "replay", "version")])
 @pytest.mark.parametrize("time", ["", "10", "0s", "-1s", "1.5s", "61m", "2h", "10x", " 1s", "99999999999999999999s"])
 def test_timeouts(verb, time):
     assert run(*verb.split(), "--lease", "a", "--timeout", time) == (
@@ -427,6 +428,13 @@ LINES = [
     (("switchover", "--lease", "a", "--to", "../m"),
      'galera-lease switchover: --to "../m" is no member name; see galera-lease switchover --help\n'),
     (("run", "--lease", "a", "--json"), "galera-lease run: --json is for --print-config\n"),
+    (("run", "--lease", "a", "--trace"), "galera-lease run: option '--trace' requires an argument\n"),
+    (("replay",), 'galera-lease replay: "FILE" is missing; see galera-lease replay --help\n'),
+    (("replay", "a", "--json", "--scenario"), "galera-lease replay: --scenario has no --json\n"),
+    (("replay", "/nowhere"), "/nowhere: No such file or directory\n"),
+    (("replay", "/"), "/: Is a directory\n"),
+    (("replay", "/dev/null"), "/dev/null: this is no recording: it is empty\n"),
+    (("replay", "/etc/passwd"), "/etc/passwd:1: this is no recording: it does not begin with a segment\n"),
     (("init", "--lease", "a", "--socket"), "galera-lease init: option '--socket' requires an argument\n"),
 ]
 
