@@ -40,6 +40,7 @@ class Sidecar:
         self.run = self.dir / "run"
         self.log = self.dir / "log"
         self.ticks = self.dir / "ticks"
+        self.trace = self.dir / "trace"  # None: not recorded
         self.process = None
         self.binary = BINARY
         self.environment = {}
@@ -65,8 +66,9 @@ class Sidecar:
         if self.group.sabotage:
             self.group.sabotage(self)
         self.write_config()
+        recording = ["--trace", str(self.trace)] if self.trace else []
         self.process = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.node.ns}", str(self.binary), "run", "--config", str(self.config)],
+            ["nsenter", f"--net=/run/netns/{self.node.ns}", str(self.binary), "run", "--config", str(self.config), *recording],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"), start_new_session=True,
             env=os.environ | self.environment)
         return self
@@ -101,6 +103,20 @@ class Sidecar:
         self.signal(signal.SIGTERM)
         return self.process.wait(timeout)
 
+    def replay(self):
+        """What replay says of its recording; None: it never took a step."""
+        if not self.trace or "event=role " not in self.log_text():
+            return None
+        done = subprocess.run([str(self.binary), "replay", "--json", str(self.trace)], capture_output=True, text=True, timeout=60)
+        if done.returncode == 0:
+            return json.loads(done.stdout)
+        said = json.loads(done.stdout or "{}")
+        # A write that SIGKILL ended leaves half a line; what stands before it was compared.
+        if self.process.returncode == -signal.SIGKILL and said.get("what") == "the recording is cut off in this line":
+            return said
+        again = subprocess.run([str(self.binary), "replay", str(self.trace)], capture_output=True, text=True, timeout=60)
+        raise AssertionError(f"{self.name}: replay: exit {done.returncode}: {again.stdout}{again.stderr}")
+
     def log_text(self):
         return self.log.read_text() if self.log.exists() else ""
 
@@ -128,6 +144,7 @@ class Group:
         (directory / "password").write_text("secret\n")
         (directory / "password").chmod(0o600)
         self.members = []
+        self.replayed = None
 
     def add(self, index, **options):
         self.members.append(Sidecar(self, self.lab.nodes[index - 1], **options))
@@ -164,3 +181,9 @@ class Group:
                     m.process.wait(30)
                 except subprocess.TimeoutExpired:
                     m.kill()
+
+    def replay(self):
+        """Every sidecar's recording, told to the core again: what each said. After end()."""
+        if self.replayed is None:
+            self.replayed = [said for said in (m.replay() for m in self.members if m.process) if said]
+        return self.replayed

@@ -9,7 +9,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 from lab import Lab  # noqa: E402
 from observer import Observer  # noqa: E402
+import taken  # noqa: E402
 from sidecars import Group, wait_for  # noqa: E402
+
+
+def pytest_sessionfinish(session):
+    taken.write("system")
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +28,8 @@ def lab():
 
 @pytest.fixture
 def group(lab, tmp_path, request):
-    """An empty group; the test adds members. Afterwards the observer judges, whatever the test asserted."""
+    """An empty group; the test adds members. Afterwards the observer judges, whatever the test
+    asserted, and what the sidecars recorded is told to the core again."""
     lab.repair()
     for parent in (tmp_path, *tmp_path.parents):
         if str(parent).startswith("/tmp/"):
@@ -36,6 +42,8 @@ def group(lab, tmp_path, request):
     yield group
     group.end()
     observer.stop()
+    for said in group.replay():
+        taken.add(said)
     if not group.sabotaged:
         assert observer.judge() == [], "\n".join(m.log_text() for m in group.members)
 
