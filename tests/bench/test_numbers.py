@@ -5,6 +5,7 @@ import statistics
 import time
 from datetime import datetime
 
+import pytest
 from sidecars import boottime_ns, wait_for
 
 TTL = 6.0
@@ -92,23 +93,30 @@ def statements_of_counting(lab):
     return second[0] - first[0]
 
 
-def test_at_rest(group):
+@pytest.mark.parametrize("recorded", [False, True], ids=["", "recorded"])
+def test_at_rest(group, recorded):
     for index in (1, 2, 3):
-        group.add(index, ttl="20s", check_interval="5s")
+        member = group.add(index, ttl="20s", check_interval="5s")
+        if not recorded:
+            member.trace = None
     group.init().start()
     leader = group.wait_leader(20)
     counting = statements_of_counting(group.lab)
     before, sent = cpu_s(leader.process.pid), counters(group.lab)
+    before_size = leader.trace.stat().st_size if recorded else 0
     begun = time.monotonic()
     time.sleep(30)
     took = time.monotonic() - begun
     used = (cpu_s(leader.process.pid) - before) / took * 100
     statements, bytes_ = [(b - a) / took for a, b in zip(sent, counters(group.lab))]
     rss, anonymous = smaps(leader.process.pid)
-    row("at rest: RSS", [rss], "MB", "<= 12 MB")
-    row("at rest: anonymous", [anonymous], "MB", "<= 3 MB")
-    row("at rest: guardian, anonymous", [smaps(leader.guardian())[1]], "MB", "<= 0.3 MB")
-    row("at rest: CPU of one core", [used], "%", "<= 0.1 %")
-    row("at rest: statements of all three members", [statements - counting / took], "/s", "counted")
-    row("at rest: replicated by all three members", [bytes_], "bytes/s", "counted")
+    at_rest = "at rest, recorded: " if recorded else "at rest: "
+    if recorded:
+        row(at_rest + "written by one member", [(leader.trace.stat().st_size - before_size) / took], "bytes/s", "32 MB in all")
+    row(at_rest + "RSS", [rss], "MB", "<= 12 MB")
+    row(at_rest + "anonymous", [anonymous], "MB", "<= 3 MB")
+    row(at_rest + "guardian, anonymous", [smaps(leader.guardian())[1]], "MB", "<= 0.3 MB")
+    row(at_rest + "CPU of one core", [used], "%", "<= 0.1 %")
+    row(at_rest + "statements of all three members", [statements - counting / took], "/s", "counted")
+    row(at_rest + "replicated by all three members", [bytes_], "bytes/s", "counted")
     print()
