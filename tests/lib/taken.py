@@ -1,4 +1,6 @@
 """Which changes of role the system suite's sidecars took, as their recordings tell; for tests/lib/check-taken."""
+import os
+
 from sidecars import BUILD
 
 _edges, _reasons = {}, {}
@@ -14,9 +16,9 @@ def add(said):
 
 
 def write(driver):
-    """Only a run that recorded something has something to say."""
+    """Only a run that recorded something has something to say; there may be several at a time."""
     if not _edges:
         return
     lines = [f"edge {a} {b} {n}" for (a, b), n in sorted(_edges.items())] + [f"reason {r} {n}" for r, n in sorted(_reasons.items())]
     (BUILD / "taken").mkdir(exist_ok=True)
-    (BUILD / "taken" / driver).write_text("\n".join(lines) + "\n")
+    (BUILD / "taken" / f"{driver}.{os.getpid()}").write_text("\n".join(lines) + "\n")
