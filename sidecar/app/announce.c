@@ -15,6 +15,7 @@ struct receiver {
     char name[CONFIG_TEXT_MAX];
     const char *lease, *member; /* the configuration's: they never change */
     struct hook_spec hook;
+    _Atomic uint64_t budget_ns; /* but for this: a reload may change it */
     const char *run_dir, *state_dir, *promote_cgroup;
     struct courier *courier;
 };
@@ -47,8 +48,11 @@ static enum courier_result run_hook(void *userdata, const struct notice *notice)
                                .from = notice->from,
                                .alarm = notice->alarm};
 
+    struct hook_spec hook = r->hook;
+
+    hook.budget_ns = r->budget_ns;
     /* Once: a hook may have done its work and failed afterwards, and nobody wants to be paged twice. */
-    return hook_run_sync(&r->hook, &facts, on_line, r) == HOOK_OK ? COURIER_DELIVERED : COURIER_REFUSED;
+    return hook_run_sync(&hook, &facts, on_line, r) == HOOK_OK ? COURIER_DELIVERED : COURIER_REFUSED;
 }
 
 static void on_failed(void *userdata, const struct notice *notice, unsigned tries)
@@ -103,8 +107,8 @@ static void start_notify(struct node *n)
                                  .path = n->config->notify,
                                  .launcher = n->launcher_path,
                                  .cgroup = n->cgroup_notify[0] ? n->cgroup_notify : NULL,
-                                 .page_fd = -1,
-                                 .budget_ns = n->config->notify_budget_ns};
+                                 .page_fd = -1};
+    r->budget_ns = n->config->notify_budget_ns;
     add(n, r, &(struct courier_config){.deliver = run_hook, .failed = on_failed, .userdata = r, .tries = 1});
 }
 
@@ -132,6 +136,12 @@ void announce_note(struct node *n, const struct lease_command *c, const struct c
                 "lease=%s receiver=%s number=%" PRIu64
                 " why=\"the receiver is too slow: its queue is full\" means=\"nothing for the lease\"",
                 n->config->name, n->announce.receivers[i]->name, dropped);
+}
+
+void announce_budget(struct announce *a, uint64_t budget_ns)
+{
+    for (size_t i = 0; i < a->count; i++)
+        a->receivers[i]->budget_ns = budget_ns;
 }
 
 void announce_end(struct announce *a)

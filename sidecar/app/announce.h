@@ -27,6 +27,9 @@ void announce_start(struct node *node);
 
 void announce_note(struct node *node, const struct lease_command *note, const struct client_event *event);
 
+/* From the next notice on. */
+void announce_budget(struct announce *announce, uint64_t budget_ns);
+
 /* Lets what waits go out, for about a second in all. */
 void announce_end(struct announce *announce);
 

@@ -10,6 +10,7 @@
 #include "app/config.h"
 #include "app/publish.h"
 #include "app/trail.h"
+#include "app/reload.h"
 #include "app/watches.h"
 #include "core/lease.h"
 #include "db/client.h"
@@ -34,7 +35,7 @@ enum node_timer {
 };
 
 struct node {
-    const struct config *config;
+    const struct config *config; /* a reload changes it: the loop's thread only */
     struct loop *loop;
     struct lease lease;
     struct clocks clocks;
@@ -79,6 +80,7 @@ struct node {
     struct counters counters;
     struct publish publish;
     struct trail trail;
+    struct reload *reload;
     uint64_t stall_max_ns;
     unsigned forget_ticks; /* while leading */
     bool exiting;

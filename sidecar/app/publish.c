@@ -23,7 +23,8 @@ static bool wanted(const struct node *n)
 static void on_request(void *userdata, const char *path, const struct http_counts *counts,
                        struct answer_reply *reply)
 {
-    const struct node *n = userdata; /* its configuration, board and page do not change */
+    const struct node *n =
+        userdata; /* its board and page do not change; of its configuration, what no reload changes */
     const struct answer_site site = {.lease = n->config->name,
                                      .member = n->config->member,
                                      .version = GALERA_LEASE_VERSION,

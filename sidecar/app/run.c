@@ -19,22 +19,16 @@
 #define EXIT_RUN_CONFIG 2
 #define EXIT_RUN_DOUBLE 6
 
-static void set_level(const char *name)
-{
-    static const char *const names[] = {"error", "warning", "info", "debug"};
-
-    for (unsigned i = 0; i < 4; i++)
-        if (strcmp(name, names[i]) == 0)
-            log_set_level((enum log_level)i);
-}
-
 /* A guardian of the previous run may still be making sure of a stop: it has the lock until then (R7). */
 static int take_lock(const struct config *c, int *ret_fd)
 {
     const struct timespec pause = {.tv_nsec = 20000000};
     bool said = false;
-    sigset_t stop;
+    sigset_t stop, reload;
 
+    sigemptyset(&reload);
+    sigaddset(&reload, SIGHUP); /* kept until there is something to reload */
+    sigprocmask(SIG_BLOCK, &reload, NULL);
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
@@ -191,7 +185,7 @@ static int prepare(struct node *n, struct lease_memory *memory)
     return r == 0 ? loop_new(&n->loop) : r;
 }
 
-int app_run(const struct config *c, const char *trace)
+int app_run(struct config *c, const char *trace)
 {
     static struct node node; /* one a process; tens of kilobytes */
     struct node *n = &node;
@@ -202,7 +196,7 @@ int app_run(const struct config *c, const char *trace)
     signal(SIGCHLD, SIG_DFL); /* who ignores it never learns how a hook ended */
     log_unblock();
     journal_init(c->name, JOURNAL_SOCKET);
-    set_level(c->log_level);
+    log_set_level_named(c->log_level);
     log_info("start", "version=%s lease=%s member=%s ttl_ms=%" PRIu64, GALERA_LEASE_VERSION, c->name,
              c->member, c->timing.ttl_ns / LEASE_NS_PER_MS);
     caution_config(c);
@@ -220,7 +214,10 @@ int app_run(const struct config *c, const char *trace)
     if (trail_begin(n, trace) < 0)
         return EXIT_RUN_CONFIG;
 
-    int r = node_start(n, &memory);
+    int r = reload_start(n, c);
+
+    if (r == 0)
+        r = node_start(n, &memory);
 
     if (r < 0) {
         log_error("start", "lease=%s error=\"%s\" what=\"endpoints or threads\"", c->name, strerror(-r));

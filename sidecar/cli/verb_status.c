@@ -53,6 +53,34 @@ static void endpoint_line(const json_t *e)
     printf("%-12s%s\n", "endpoint:", clean);
 }
 
+/* Nothing, when the configuration was never read again. */
+static void reload_lines(const json_t *r)
+{
+    time_t at = (time_t)number_of(r, "at");
+    char text[STATUS_TEXT_MAX] = "", when[32];
+    struct tm tm;
+    json_t *o;
+    size_t i, length = 0;
+
+    if (at <= 0 || !gmtime_r(&at, &tm))
+        return;
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    const char *mistake = json_string_value(json_object_get(r, "mistake"));
+
+    snprintf(text, sizeof text, "%s%s%s", when, mistake && mistake[0] ? " REFUSED, nothing changed: " : "",
+             mistake ? mistake : "");
+    parse_sanitise(text);
+    printf("%-12s%s\n", "reloaded:", text);
+    text[0] = '\0';
+    json_array_foreach(json_object_get(r, "waits_for_restart"), i,
+                       o) if (json_string_value(o) && length < sizeof text) length +=
+        (size_t)snprintf(text + length, sizeof text - length, "%s%s", i > 0 ? ", " : "",
+                         json_string_value(o));
+    parse_sanitise(text);
+    if (text[0])
+        printf("%-12sa restart, to change %s\n", "waits for:", text);
+}
+
 static void print_status(const json_t *s)
 {
     json_t *e;
@@ -75,6 +103,7 @@ static void print_status(const json_t *s)
         printf("%-12s%s\n", "ALARM:", "the epoch in the database went back: commits were lost");
     json_array_foreach(json_object_get(s, "endpoints"), i, e) endpoint_line(e);
     line("last error:", s, "last_error", "");
+    reload_lines(json_object_get(s, "reload"));
 }
 
 static int show(const struct cli_options *o, const json_t *s)

@@ -188,6 +188,15 @@ static void absorb_request(struct lease *l, const struct lease_event *e)
     l->leave_fast_ns = add_ns(l->now.fast_ns, 2 * l->config.timing.poll_ns + ANNOUNCE_SLACK_NS);
 }
 
+/* They count from the next decision on: what was counted against the old ones stays. */
+static void absorb_settings(struct lease *l, const struct lease_event *e)
+{
+    l->config.priority = e->settings.priority;
+    l->config.restarts = e->settings.restarts;
+    l->config.check_failures = e->settings.check_failures;
+    l->config.restart_window_ns = e->settings.restart_window_ns;
+}
+
 void absorb(struct lease *l, const struct lease_event *e, struct lease_commands *out)
 {
     switch (e->type) {
@@ -210,6 +219,7 @@ void absorb(struct lease *l, const struct lease_event *e, struct lease_commands 
         break;
     case LEASE_EVENT_REQUEST: absorb_request(l, e); break;
     case LEASE_EVENT_FITNESS: l->fit = e->fitness.fit; break;
+    case LEASE_EVENT_SETTINGS: absorb_settings(l, e); break;
     case LEASE_EVENT_STOP: l->stop_wanted = true; break;
     }
 }

@@ -168,7 +168,8 @@ enum lease_event_type {
     LEASE_EVENT_SAVED,
     LEASE_EVENT_MEMBERS,
     LEASE_EVENT_REQUEST,
-    LEASE_EVENT_FITNESS, /* what the precheck says */
+    LEASE_EVENT_FITNESS,  /* what the precheck says */
+    LEASE_EVENT_SETTINGS, /* an operator has changed what may change while the member runs */
     LEASE_EVENT_STOP,
 };
 
@@ -242,6 +243,12 @@ struct lease_event {
         struct {
             bool fit;
         } fitness;
+        struct {
+            uint32_t priority; /* 0: no election any more; who leads already leads on */
+            uint32_t restarts;
+            uint32_t check_failures;
+            uint64_t restart_window_ns;
+        } settings; /* all of them, as in struct lease_config */
     };
 };
 

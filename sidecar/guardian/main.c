@@ -217,7 +217,7 @@ static int open_signals(sigset_t *mask)
     sigemptyset(mask);
     sigaddset(mask, SIGTERM);
     sigaddset(mask, SIGINT);
-    sigaddset(mask, SIGHUP);
+    signal(SIGHUP, SIG_IGN); /* a reload, meant for the sidecar */
     sigprocmask(SIG_SETMASK, mask, NULL);
     signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK);

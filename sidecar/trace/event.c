@@ -51,6 +51,11 @@ static const struct field request[] = {{"kind", FIELD_ENUM, EVENT(request.kind),
                                        {"target", FIELD_NAME, EVENT(request.target)},
                                        {NULL}};
 static const struct field fitness[] = {{"fit", FIELD_BOOL, EVENT(fitness.fit)}, {NULL}};
+static const struct field settings[] = {{"priority", FIELD_U32, EVENT(settings.priority)},
+                                        {"restarts", FIELD_U32, EVENT(settings.restarts)},
+                                        {"check_failures", FIELD_U32, EVENT(settings.check_failures)},
+                                        {"restart_window", FIELD_NS, EVENT(settings.restart_window_ns)},
+                                        {NULL}};
 static const struct field member_fields[] = {{"name", FIELD_NAME, MEMBER(name)},
                                              {"incarnation", FIELD_NONCE, MEMBER(incarnation)},
                                              {"heartbeat", FIELD_U64, MEMBER(heartbeat)},
@@ -61,9 +66,9 @@ static const struct field member_fields[] = {{"name", FIELD_NAME, MEMBER(name)},
 
 /* In the order of enum lease_event_type. */
 static const struct shape shapes[] = {
-    {"start", start},     {"tick", none},         {"read", read_fields}, {"write", write_fields},
-    {"hook", hook},       {"guardian", guardian}, {"saved", saved},      {"members", none},
-    {"request", request}, {"fitness", fitness},   {"stop", none},
+    {"start", start},     {"tick", none},         {"read", read_fields},  {"write", write_fields},
+    {"hook", hook},       {"guardian", guardian}, {"saved", saved},       {"members", none},
+    {"request", request}, {"fitness", fitness},   {"settings", settings}, {"stop", none},
 };
 
 /* The parser's view of what every event has. */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -15,14 +16,25 @@
 
 #define LINE_MAX_BYTES 2048
 
-static enum log_level threshold = LOG_LEVEL_INFO;
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
+static atomic_int threshold = LOG_LEVEL_INFO;
 static log_backend_fn backend;
 static enum { SINK_PLAIN, SINK_SOCKET, SINK_ASK } sink;
 static atomic_uint lost;
 
 void log_set_level(enum log_level level)
 {
-    threshold = level;
+    threshold = (int)level;
+}
+
+bool log_set_level_named(const char *name)
+{
+    for (unsigned i = 0; i < sizeof level_names / sizeof level_names[0]; i++)
+        if (strcmp(name, level_names[i]) == 0) {
+            threshold = (int)i;
+            return true;
+        }
+    return false;
 }
 
 void log_set_backend(log_backend_fn fn)
@@ -64,7 +76,6 @@ static bool put_line(const char *line, size_t length)
 static size_t format_line(char *line, size_t size, enum log_level level, const char *event,
                           const char *message)
 {
-    static const char *const names[] = {"error", "warning", "info", "debug"};
     struct timespec now;
     struct tm tm;
 
@@ -72,7 +83,7 @@ static size_t format_line(char *line, size_t size, enum log_level level, const c
     gmtime_r(&now.tv_sec, &tm);
     int n = snprintf(line, size, "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ level=%s event=%s %s\n",
                      tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                     now.tv_nsec / 1000000, names[level], event, message);
+                     now.tv_nsec / 1000000, level_names[level], event, message);
 
     return n < (int)size ? (size_t)n : size - 1;
 }
@@ -99,7 +110,7 @@ void log_emit(enum log_level level, const char *event, const char *format, ...)
     char message[LINE_MAX_BYTES];
     va_list args;
 
-    if (level > threshold)
+    if ((int)level > threshold)
         return;
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);

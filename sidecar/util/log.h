@@ -7,6 +7,7 @@
  * Values that may hold spaces are passed through log_quote(). Called by app, cli and the guardian's main
  * only: library code returns enough for its caller to log. Any thread; one line is one write.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -14,7 +15,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 /* Gets the finished message, without time and level. */
 typedef void (*log_backend_fn)(enum log_level level, const char *event, const char *message);
 
-void log_set_level(enum log_level level);
+void log_set_level(enum log_level level);     /* any time, any thread */
+bool log_set_level_named(const char *name);   /* "error", "warning", "info" or "debug"; false: none of them */
 void log_set_backend(log_backend_fn backend); /* NULL: stderr */
 
 /*

@@ -326,25 +326,32 @@ static int verb_start(struct play *p, char *words[], unsigned count, const char 
     return 0;
 }
 
-/* Sets columns of the row; those not named stay. */
+/* @t with some of its fields replaced; those not named stay. */
+static int parse_over(struct trace_event *t, const char *type, char *words[], unsigned count,
+                      const char **what)
+{
+    char now[TRACE_LINE_MAX], *known[WORDS_MAX], *save = NULL;
+    unsigned n = 0;
+
+    trace_event_print(&t->event, now, sizeof now);
+    for (char *w = strtok_r(now, " ", &save); w && n < WORDS_MAX / 2; w = strtok_r(NULL, " ", &save))
+        if (strcmp(w, type) != 0)
+            known[n++] = w;
+    for (unsigned i = 0; i < count && n < WORDS_MAX; i++)
+        known[n++] = words[i]; /* the later one counts */
+    return parse_as(type, known, n, t, what);
+}
+
 static int verb_row(struct play *p, char *words[], unsigned count, const char **what)
 {
     static struct trace_event t;
-    char now[TRACE_LINE_MAX], *known[WORDS_MAX], *save = NULL;
-    unsigned n = 0;
 
     p->row_exists = !(count == 1 && strcmp(words[0], "gone") == 0);
     if (!p->row_exists)
         return 0;
     t.event = (struct lease_event){.type = LEASE_EVENT_READ};
     t.event.read.row = p->row;
-    trace_event_print(&t.event, now, sizeof now);
-    for (char *w = strtok_r(now, " ", &save); w && n < WORDS_MAX / 2; w = strtok_r(NULL, " ", &save))
-        if (strcmp(w, "read") != 0)
-            known[n++] = w;
-    for (unsigned i = 0; i < count && n < WORDS_MAX; i++)
-        known[n++] = words[i]; /* the later one counts */
-    int r = parse_as("read", known, n, &t, what);
+    int r = parse_over(&t, "read", words, count, what);
 
     if (r == 0)
         p->row = t.event.read.row;
@@ -519,6 +526,23 @@ static int verb_precheck(struct play *p, char *words[], unsigned count, const ch
     return 0;
 }
 
+static int verb_settings(struct play *p, char *words[], unsigned count, const char **what)
+{
+    static struct trace_event t;
+    struct lease_config *c = &p->lease.config;
+
+    t.event = (struct lease_event){.type = LEASE_EVENT_SETTINGS,
+                                   .settings = {.priority = c->priority,
+                                                .restarts = c->restarts,
+                                                .check_failures = c->check_failures,
+                                                .restart_window_ns = c->restart_window_ns}};
+    int r = parse_over(&t, "settings", words, count, what);
+
+    if (r == 0)
+        feed(p, &t.event);
+    return r;
+}
+
 static int verb_stop(struct play *p, char *words[], unsigned count, const char **what)
 {
     struct lease_event e = {.type = LEASE_EVENT_STOP};
@@ -608,6 +632,7 @@ static const struct verb verbs[] = {
     {"members", verb_members},
     {"ask", verb_ask},
     {"precheck", verb_precheck},
+    {"settings", verb_settings},
     {"stop", verb_stop},
     {"wait", verb_wait},
     {"run", verb_run},

@@ -342,7 +342,8 @@ static void test_sample_has_every_option(void **state)
             char expected[256];
 
             snprintf(expected, sizeof expected,
-                     o->type == OPTION_COUNT || o->type == OPTION_SWITCH ? "%s;" : "\"%s\";", o->fallback);
+                     o->type == OPTION_COUNT || o->type == OPTION_SWITCH ? "%s;%s" : "\"%s\";%s", o->fallback,
+                     o->flags & OPTION_RELOAD ? " # reload" : "");
             assert_string_equal(value, expected);
         }
     }

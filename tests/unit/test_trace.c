@@ -149,6 +149,12 @@ static void random_event(struct trace_event *t)
         name(e->request.target);
         break;
     case LEASE_EVENT_FITNESS: e->fitness.fit = below(2); break;
+    case LEASE_EVENT_SETTINGS:
+        e->settings.priority = (uint32_t)number();
+        e->settings.restarts = (uint32_t)number();
+        e->settings.check_failures = (uint32_t)number();
+        e->settings.restart_window_ns = number();
+        break;
     case LEASE_EVENT_TICK:
     case LEASE_EVENT_STOP: break;
     }
