@@ -141,11 +141,20 @@ void report_note(struct node *n, const struct lease_command *c)
     requests_noted(n, c);
 }
 
-/* The core knows that the precheck said no; we know what it said. */
+/*
+ * The core knows that the precheck said no; we know what it said. And of a holder that is silent people want
+ * to know for how long yet.
+ */
 static const char *why_not(const struct node *n, char *buf, size_t size)
 {
     const char *why = lease_why_not(&n->lease);
+    uint64_t stood_ns, left_ns;
 
+    if (strcmp(why, LEASE_WHY_HELD) == 0 && lease_waiting(&n->lease, &stood_ns, &left_ns)) {
+        snprintf(buf, size, "%.*s, silent for %.1f s; it may be taken in %.1f s.", (int)strlen(why) - 1, why,
+                 (double)stood_ns / LEASE_NS_PER_S, (double)left_ns / LEASE_NS_PER_S);
+        return buf;
+    }
     if (strcmp(why, LEASE_WHY_UNFIT) != 0)
         return why;
     snprintf(buf, size, "%s: %s", why, watches_precheck_text(&n->watches));

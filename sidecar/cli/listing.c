@@ -57,7 +57,7 @@ void listing_comment(const struct listing *l, const struct rows_member *m, char 
         break;
     case 'f':
         /* The normal case of a follower in the words of the list. */
-        if (strcmp(m->why_not, "Another member holds the lease.") == 0)
+        if (strcmp(m->why_not, LEASE_WHY_HELD) == 0)
             snprintf(buf, size, "Accepting heartbeats.");
         else
             snprintf(buf, size, "%s", m->why_not);

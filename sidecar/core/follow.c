@@ -90,6 +90,16 @@ uint64_t takeable_slow_ns(const struct lease *l)
     return never_held(l) ? l->row_since_slow_ns : trusted;
 }
 
+bool lease_waiting(const struct lease *l, uint64_t *ret_stood_ns, uint64_t *ret_left_ns)
+{
+    uint64_t now = l->now.slow_ns;
+
+    *ret_stood_ns = sub_ns(now, l->row_since_slow_ns);
+    *ret_left_ns = sub_ns(takeable_slow_ns(l), now);
+    return l->role == LEASE_FOLLOWER && l->row_known && l->row.state != LEASE_ROW_FREE &&
+           *ret_stood_ns > 2 * l->config.timing.renew_ns;
+}
+
 /* Three heartbeats missed, and some. */
 uint64_t peer_patience_ns(const struct lease *l)
 {

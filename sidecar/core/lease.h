@@ -499,7 +499,14 @@ bool lease_edge_legal(enum lease_role from, enum lease_role to);
 
 /* Why this member is not the leader, in one sentence; "" for a leader. Never NULL. */
 #define LEASE_WHY_UNFIT "Its precheck does not let it lead"
+#define LEASE_WHY_HELD  "Another member holds the lease."
 const char *lease_why_not(const struct lease *lease);
+
+/*
+ * Is this member a follower that waits for a silent holder? Then how long the row has stood unchanged, and
+ * how long it must go on to do so before it may be taken (R4); both on the slow clock.
+ */
+bool lease_waiting(const struct lease *lease, uint64_t *ret_stood_ns, uint64_t *ret_left_ns);
 
 /* Our place among the live members if the lease were free now; 0 is first (R11). Who has drifted comes last.
  */

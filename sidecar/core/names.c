@@ -90,6 +90,8 @@ const char *lease_why_not(const struct lease *l)
         return "The lease row does not exist: run 'galera-lease init'.";
     if (!l->row_known)
         return "It has not been able to read the lease from the database.";
+    if (sub_ns(l->now.fast_ns, l->row_read_fast_ns) > l->config.timing.ttl_ns)
+        return "The database has not answered for longer than a ttl.";
     if (l->name == LEASE_NAME_OPEN)
         return "It is making sure that no other live sidecar bears its name.";
     if (l->now.fast_ns < l->backoff_fast_ns)
@@ -98,5 +100,5 @@ const char *lease_why_not(const struct lease *l)
         return l->row_suspect
                    ? "The lease is free, but commits may have been lost: it is watched for a whole ttl."
                    : "The lease is free and about to be taken.";
-    return "Another member holds the lease.";
+    return LEASE_WHY_HELD;
 }

@@ -170,6 +170,26 @@ class Group:
     def wait_leader(self, timeout=20, other_than=None):
         return wait_for("a leader", lambda: (lambda l: l if l and l is not other_than else None)(self.leader()), timeout)
 
+    def left(self):
+        """Whatever still runs of this group: (pid, command line)."""
+        found = []
+        for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if f"{self.dir}/" in words:
+                found.append((int(entry.parent.name), words.strip()))
+        return found
+
+    def slay(self):
+        """What a sabotage let live must not outlive its test."""
+        for pid, _ in self.left():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
     def end(self):
         for m in self.members:
             if m.process and m.process.poll() is None:

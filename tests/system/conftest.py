@@ -42,10 +42,18 @@ def group(lab, tmp_path, request):
     yield group
     group.end()
     observer.stop()
+    if group.sabotaged:
+        group.slay()
+        return
     for said in group.replay():
         taken.add(said)
-    if not group.sabotaged:
-        assert observer.judge() == [], "\n".join(m.log_text() for m in group.members)
+    assert observer.judge() == [], "\n".join(m.log_text() for m in group.members)
+    try:
+        wait_for("the end of all that it started", lambda: not group.left(), 10)
+    except TimeoutError as error:
+        raise AssertionError(f"{error}: {group.left()}") from None
+    finally:
+        group.slay()
 
 
 @pytest.fixture

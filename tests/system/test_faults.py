@@ -76,6 +76,33 @@ def test_applier_held_longer_than_the_budget(three, lab):
     wait_for("the next controller", lambda: len(spans(three)) == 2, 10)
 
 
+def long_ddl(node, seconds):
+    """Starts one statement of DDL that keeps a core busy for about so long; every write of the cluster waits for it."""
+    work = "SHA2(REPEAT('x', 8000000), 512)"
+    with node.connect() as connection, connection.cursor() as cursor:
+        begun = time.monotonic()
+        cursor.execute(f"SELECT BENCHMARK(5, {work})")
+        rows = int(seconds / ((time.monotonic() - begun) / 5)) + 1
+        cursor.execute("CREATE DATABASE IF NOT EXISTS app")
+        cursor.execute("CREATE OR REPLACE TABLE app.long_ddl (id INT PRIMARY KEY, x VARBINARY(1) NOT NULL)")
+        cursor.execute("INSERT INTO app.long_ddl VALUES " + ", ".join(f"({i}, 'x')" for i in range(rows)))
+    return subprocess.Popen(["mariadb", "--no-defaults", f"--socket={node.socket}", "-e",
+                             f"ALTER TABLE app.long_ddl ADD COLUMN y CHAR(128) AS ({work.replace(chr(39) + 'x' + chr(39), 'x')}) STORED"])
+
+
+def test_ddl_longer_than_the_budget(three, lab):
+    """The controller is stopped in time, nothing overlaps, and somebody leads again by itself."""
+    leader = three.leader()
+    watched(three)
+    ddl = long_ddl(next(n for n in lab.nodes if n is not leader.node), 1.5 * TTL)
+    stopped(three, 2 * TTL)
+    assert ddl.poll() is None  # it was this that stopped the writes
+    assert "reason=deadline" in leader.log_text()
+    assert ddl.wait(120) == 0
+    three.wait_leader(30)
+    wait_for("the next controller", lambda: len(spans(three)) == 2, 10)
+
+
 def test_schema_dropped_while_leading(three, lab):
     leader = three.leader()
     watched(three)
@@ -101,6 +128,53 @@ def test_schema_of_another_version_at_start(group, lab):
     finally:
         lab.nodes[0].query("UPDATE galera_lease.schema_version SET version = 1")
     group.wait_leader(10)
+
+
+def put_back(group):
+    assert group.members[1].cli("init", "--socket", str(group.lab.nodes[1].socket)).returncode == 0
+
+
+def last_resort(group):
+    """A ttl that nobody means is believed all the same: some holder may count on it. A person has to say that it is gone."""
+    time.sleep(TTL)
+    assert group.leader() is None and "silent for" in group.members[1].status()["why_not_leader"]
+    assert float(group.members[1].status()["why_not_leader"].split(" in ")[-1].split()[0]) > 86000
+    done = group.members[1].cli("release", "--i-stopped-it", "--reason", "its host is switched off")
+    assert done.returncode == 0, done.stderr
+
+
+HANDS = {  # what is done while nobody leads, what the follower says of it, and how it gets well
+    "row_deleted": (("DELETE FROM galera_lease.epoch WHERE name = '{0}'", "DELETE FROM galera_lease.lease WHERE name = '{0}'"),
+                    "does not exist", put_back),
+    "schema_dropped": (("DROP DATABASE galera_lease",), "", put_back),
+    "epoch_lowered": (("UPDATE galera_lease.lease SET epoch = 0, counter = counter - 1 WHERE name = '{0}'",), "", None),
+    "ttl_absurd": (("UPDATE galera_lease.lease SET ttl_ms = 86400000 WHERE name = '{0}'",), "", last_resort),
+}
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("what", HANDS)
+def test_hands_in_the_database_while_following(group, lab, what):
+    statements, says, cure = HANDS[what]
+    for index in (1, 2):
+        group.add(index)
+    group.init()
+    group.members[0].start()
+    group.wait_leader(10)
+    follower = group.members[1].start()
+    wait_for("a follower", lambda: follower.role() == "follower" and follower.status()["holder"] == "m1", 10)
+    wait_for("its memory of epoch 1", lambda: follower.status().get("epoch", 0) >= 1, 10)
+    group.members[0].kill()
+    for sql in statements:
+        lab.nodes[0].query(sql.format(group.lease))
+    wait_for("its word about it", lambda: says in follower.status().get("why_not_leader", "") + follower.status().get("last_error", ""), 10)
+    time.sleep(1)
+    assert follower.process.poll() is None and follower.role() == "follower"
+    if cure:
+        cure(group)
+    group.wait_leader(4 * TTL)
+    wait_for("the next controller", lambda: len(spans(group)) == 2, 10)
+    assert spans(group)[-1][0] == "m2" and spans(group)[-1][2] > 1
 
 
 # ---------------------------------------------------------------- clocks
@@ -141,10 +215,27 @@ def small_disk(group):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(m.state)], check=True)
     yield m
     group.end()
-    subprocess.run(["umount", "-l", str(m.state)], check=True)
+    while os.path.ismount(m.state):
+        subprocess.run(["umount", "-l", str(m.state)], check=True)
 
 
-def test_state_disk_full_while_leading(group, small_disk):
+def fill(folder):
+    subprocess.run(f"cat /dev/zero > {folder}/fill 2>/dev/null", shell=True, check=False)
+
+
+def spend(folder):
+    """Read only, as a kernel makes a file system whose disk fails."""
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+
+
+def mend(folder):
+    subprocess.run(["mount", "-o", "remount,bind,rw", str(folder)], check=True)
+    (folder / "fill").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("spoil", [fill, pytest.param(spend, marks=pytest.mark.deep)])
+def test_state_disk_that_takes_nothing_while_leading(group, small_disk, spoil):
     """Renewals go on; the lease is not given back before the stored deadline can be erased."""
     group.add(2, priority=50)
     group.init()
@@ -152,7 +243,7 @@ def test_state_disk_full_while_leading(group, small_disk):
     group.wait_leader(10)
     group.members[1].start()
     watched(group)
-    subprocess.run(f"cat /dev/zero > {small_disk.state}/fill 2>/dev/null", shell=True, check=False)
+    spoil(small_disk.state)
     time.sleep(TTL)
     assert group.leader() is small_disk and len(spans(group)) == 1
     small_disk.cli("step-down", "--no-wait")
@@ -160,20 +251,20 @@ def test_state_disk_full_while_leading(group, small_disk):
     time.sleep(TTL)
     assert len(spans(group)) == 1 and group.leader() is None
     assert "it can be written" in small_disk.log_text()
-    os.unlink(small_disk.state / "fill")
+    mend(small_disk.state)
     assert group.wait_leader(10) is group.members[1]
 
 
 def test_state_disk_full_at_start(group, small_disk):
     group.init()
     small_disk.write_config()
-    subprocess.run(f"cat /dev/zero > {small_disk.state}/fill 2>/dev/null", shell=True, check=False)
+    fill(small_disk.state)
     small_disk.process = None
     small_disk.write_config = lambda: None
     small_disk.start()
     time.sleep(TTL / 2)
     assert spans(group) == [] and small_disk.process.poll() is None  # no start that is not remembered
-    os.unlink(small_disk.state / "fill")
+    mend(small_disk.state)
     assert group.wait_leader(15) is small_disk
 
 

@@ -54,6 +54,7 @@ ROWS = [
     (test_faults.test_whole_cluster_without_quorum, sabotage.nothing_stops, ENDS, {}),
     (test_faults.test_commit_outcome_unknown, sabotage.own_node_only, "", {}),
     (test_faults.test_applier_held_longer_than_the_budget, sabotage.nothing_stops, ENDS, {}),
+    (test_faults.test_ddl_longer_than_the_budget, sabotage.nothing_stops, ENDS, {}),
     (test_faults.test_schema_dropped_while_leading, sabotage.nothing_stops, ENDS, {}),
     (test_faults.test_schema_of_another_version_at_start, "schema-of-any-version", "the word about it", {}),
     (test_faults.test_wall_clock_an_hour_off, "clocks-on-wall-time", "", {}),
@@ -70,6 +71,9 @@ ROWS = [
     (test_endpoints.test_password_wrong_steps_down_then_leads_again, sabotage.nothing_stops, "no controller", {}),
     (test_story.test_row_that_went_back_is_an_alarm_that_lasts, sabotage.nothing_stops, ENDS, {}),
     (test_story.test_row_deleted_while_leading, sabotage.nothing_stops, ENDS, {}),
+    (test_faults.test_state_disk_full_at_start, "r8-promote-before-it-is-remembered-unasserted", "", {}),
+    (test_story.test_counter_edited_while_leading_is_a_twin, "r2-twin-is-adopted", ENDS, {}),
+    (test_hold.test_hold_outlives_a_restart_of_the_sidecar, "r12-a-hold-ends-with-its-sidecar", "", {}),
 ]
 
 
@@ -89,15 +93,6 @@ def spoiler(how, mutants):
         if member.process or not how.startswith("restarted "):
             member.binary = binary
     return spoil
-
-
-def slay(group):
-    """What nothing stopped must not outlive its test."""
-    for (_, pid, _) in list(group.observer.watched):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def name_of(row):
@@ -124,7 +119,7 @@ def test_notices(request, group, mutants, row):
             if member.process and member.process.poll() is None:
                 member.signal(signal.SIGCONT)
                 member.kill()
-        slay(group)
+        group.slay()
     said = " ".join([said, *judged])
     assert said.strip(), "it has not noticed"
     assert words in said
