@@ -10,10 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,15 +30,46 @@ static _Noreturn void die(int code, const char *what, const char *detail)
     exit(code);
 }
 
-static void join_cgroup(const char *folder)
+static int enter(const char *folder)
 {
     char path[2048];
 
     snprintf(path, sizeof path, "%s/cgroup.procs", folder);
     _cleanup_(closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-    if (fd < 0 || write(fd, "0", 1) != 1)
-        die(CHILD_EXIT_SETUP, "cannot join", path);
+    return fd >= 0 && write(fd, "0", 1) == 1 ? 0 : -1;
+}
+
+/* With the folder around it: whoever tidies up takes both. */
+static void make_again(const char *folder)
+{
+    char parent[2048];
+
+    snprintf(parent, sizeof parent, "%s", folder);
+    char *slash = strrchr(parent, '/');
+
+    if (slash)
+        *slash = '\0';
+    mkdir(parent, 0755);
+    mkdir(folder, 0755);
+}
+
+/*
+ * An empty cgroup may have been removed by anybody. A controller never starts outside: it would be killed
+ * less surely. But a hook that stops or looks runs all the same: without its cgroup it can leave something
+ * behind, without running it leaves the controller.
+ */
+static void join_cgroup(const char *folder, bool starts)
+{
+    if (enter(folder) == 0)
+        return;
+    make_again(folder);
+    if (enter(folder) == 0)
+        return;
+    if (starts)
+        die(CHILD_EXIT_SETUP, "cannot join", folder);
+    fprintf(stderr, "galera-lease-launch: cannot join %s: %s, going on outside of it\n", folder,
+            strerror(errno));
 }
 
 /*
@@ -104,7 +137,7 @@ int main(int argc, char *argv[])
         end_with_parent((pid_t)parent);
     setsid(); /* fails only for a group leader, which has what we want */
     if (cgroup)
-        join_cgroup(cgroup);
+        join_cgroup(cgroup, page_fd >= 0);
     if (page_fd >= 0)
         ask_page(page_fd, epoch);
     reset_signals();

@@ -552,6 +552,41 @@ static void test_running_promote_is_killed(void **state)
     assert_false(exists("promoting"));
 }
 
+/* Where no cgroup can be had any more: a fence that stays outside is better than none, a start is not. */
+static void test_without_its_cgroup(void **state)
+{
+    struct hook_facts facts = {.lease = "cmon",
+                               .member = "node1",
+                               .role = "leader",
+                               .reason = "test",
+                               .previous = "",
+                               .run_dir = folder,
+                               .state_dir = folder,
+                               .promote_cgroup = "",
+                               .epoch = 7};
+    struct hook_spec spec = {.kind = HOOK_PROMOTE, .launcher = config.launcher, .budget_ns = 5 * S};
+    char path[256], nowhere[256];
+
+    (void)state;
+    snprintf(nowhere, sizeof nowhere, "%s", in_folder("no-cgroup"));
+    snprintf(config.guardian_cgroup, sizeof config.guardian_cgroup, "%s", nowhere);
+    script("promote", "touch $D/promoted");
+    script("fence", "touch $D/fenced; rm -f $D/runs");
+    begin();
+    start();
+    arm(7, 3600 * S);
+    snprintf(path, sizeof path, "%s", in_folder("promote"));
+    spec.path = path;
+    spec.cgroup = nowhere;
+    spec.page_fd = page_fd;
+    assert_int_equal(hook_run_sync(&spec, &facts, NULL, NULL), HOOK_FAILED);
+    assert_false(exists("promoted"));
+    page_order_fence(page, 7);
+    keeper_wake(&keeper);
+    wait_until("stopped", is_stopped);
+    assert_true(exists("fenced"));
+}
+
 static bool two_fences(void)
 {
     const char *second = strchr(contents("times"), '\n');
@@ -725,6 +760,7 @@ int main(void)
         T(test_reused_number),
         T(test_session_without_leader),
         T(test_running_promote_is_killed),
+        T(test_without_its_cgroup),
         T(test_budgets_fit_in_k),
         T(test_guardian_dies),
         T(test_full_pipe),

@@ -134,7 +134,7 @@ static void test_polite(void **state)
 {
     (void)state;
     file("c", 0755,
-         "#!/bin/sh\ntrap 'echo \"bye $GALERA_LEASE_EPOCH\"; kill $!; exit' TERM\n"
+         "#!/bin/sh\ntrap 'echo \"bye $GALERA_LEASE_EPOCH\"; kill $! 2>/dev/null; exit' TERM\n"
          "echo $$ >$GALERA_LEASE_RUNDIR/pid\nsleep 600 &\nwait\n");
     command("$GALERA_LEASE_STATEDIR/c");
     assert_int_equal(run(HOOK_CHECK, 5 * S), HOOK_STOPPED);
@@ -221,6 +221,25 @@ static void test_cgroup(void **state)
     assert_false(cgroup_populated(slot));
     rmdir(slot);
     rmdir(base);
+}
+
+/* Somebody has tidied up empty cgroups: they are made again, and the controller is in its own. */
+static void test_cgroup_removed(void **state)
+{
+    char base[CGROUP_PATH_MAX], slot[CGROUP_PATH_MAX];
+
+    (void)state;
+    if (cgroup_base(names[0], base) < 0 || cgroup_slot(base, "controller", slot) < 0)
+        skip();
+    cgroup_remove(base);
+    assert_int_equal(access(base, F_OK), -1);
+    cgroup = slot;
+    command("sleep 600");
+    assert_int_equal(run(HOOK_PROMOTE, 5 * S), HOOK_OK);
+    assert_true(cgroup_populated(slot));
+    assert_int_equal(run(HOOK_FENCE, 5 * S), HOOK_OK);
+    assert_int_equal(run(HOOK_CHECK, 5 * S), HOOK_STOPPED);
+    cgroup_remove(base);
 }
 
 /* The sidecar was started again from elsewhere: its cgroup is another one, and empty. */
@@ -334,9 +353,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_polite),        T(test_stubborn_demote), T(test_stubborn_fence),
-        T(test_cgroup),        T(test_other_cgroup),    T(test_no_marks),
-        T(test_similar_names), T(test_pid_reused),      T(test_no_command),
+        T(test_polite),         T(test_stubborn_demote), T(test_stubborn_fence), T(test_cgroup),
+        T(test_cgroup_removed), T(test_other_cgroup),    T(test_no_marks),       T(test_similar_names),
+        T(test_pid_reused),     T(test_no_command),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
