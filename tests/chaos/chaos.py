@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 """Chaos on a real three-node Galera: what a seed says is done to it, then it is healed and judged.
 
-    chaos.py [--seed S] [--faults N] [--plan]      --plan: only tell what would be done
-    chaos.py --self-test                           sabotage: every rule that matters here is seen to fire
+    chaos.py [--seed S] [--faults N] [--beyond] [--plan]
+    chaos.py --self-test
+
+--beyond: worlds that are not promised, where a controller outlives its lease: only the guard protects there, and all but S1 is
+judged. --plan: only tells what would be done. --self-test: sabotage, and every rule is seen to fire.
 
 The seed is printed first and decides everything that is done; how the processes take it is theirs. A run that found something
 keeps its logs and a timeline in build/chaos-SEED. Ends with "N passed, N failed"; a round is a test.
@@ -27,6 +30,7 @@ LEAD_LIMIT_S = (2 * TTL_S + PROMOTE_S) * 1.1
 HOLD_S = 12
 BACKOFF_S = 2 * TTL_S  # after a failed promote or an unhealthy controller
 WORK_LIMIT_S = 10
+PROBLEMS_MAX = 20
 ROUND_MIN_S = 5  # what was asked for takes effect
 NOTEWORTHY = {"role", "acquired", "released", "stopped", "lost", "rogue", "fence", "fence-unconfirmed", "hook-start", "hook-kill",
               "regression", "no-row", "unstopped", "guardian", "lock", "request", "assert", "double"}
@@ -99,7 +103,7 @@ class Run:
 
     def round(self, r):
         """Its problems."""
-        self.broken = []
+        self.broken = []  # what could not be done or undone
         parts = self._parts()
         self.timeline.note(f"ROUND {r.number}: " + ", ".join(f"{p} is {m.name}" for p, m in parts.items()))
         start = time.monotonic()
@@ -118,13 +122,13 @@ class Run:
         self.timeline.note("healed: every process runs, every node is Primary and Synced")
         problems = self.broken + self._live(r)
         time.sleep(r.pause_s)
-        return problems + self.judge.problems()
+        return problems + self.judge.problems(r.promised)
 
     def _live(self, r):
         names = {f.kind.name.split(".")[0] for f in r.faults}
         limit = LEAD_LIMIT_S
         limit += HOLD_S * 1.1 if any(f.kind.name == "ask.hold" for f in r.faults) else 0
-        limit += BACKOFF_S * 1.1 if names & {"promote", "check", "controller", "guardian"} else 0
+        limit += BACKOFF_S * 1.1 if names & {"promote", "check", "controller", "guardian", "host"} else 0
         took = self._wait_leader(limit)
         if took is None:
             return [f"L1: healed since {limit:.1f} s, and nobody leads with a controller that acts"]
@@ -146,15 +150,15 @@ def tell_plan(seed, rounds, left_out):
         print(f"left out {count} times: {why}")
 
 
-def run(seed, faults):
-    rounds, left_out = plan.rounds(seed, faults)
+def run(seed, faults, beyond):
+    rounds, left_out = plan.rounds(seed, faults, beyond)
     tell_plan(seed, rounds, left_out)
     directory = BUILD / f"chaos-{seed}"
     shutil.rmtree(directory, ignore_errors=True)
     lab = new_lab()
     passed, problems, count, world = 0, [], 0, None
     try:
-        world = World(directory, lab, "chaos")
+        world = World(directory, lab, f"chaos.{lab.tag}")
         this = Run(seed, world)
         this.begin()
         for r in rounds:
@@ -166,7 +170,7 @@ def run(seed, faults):
                 break
             passed += 1
         if problems:
-            fail(this, directory, problems, f"tests/run chaos --seed {seed} --faults {count}")
+            fail(this, directory, problems, f"tests/run {'beyond' if beyond else 'chaos'} --seed {seed} --faults {count}")
         summary(this)
     finally:
         if world:
@@ -183,14 +187,16 @@ def fail(this, directory, problems, again):
     for node in this.world.lab.nodes:
         shutil.copy(node.dir / "error.log", directory / f"{node.name}.error.log")
     try:
-        rows = this.world.causal("SELECT at, member, epoch, what, reason FROM galera_lease.event WHERE lease = %s ORDER BY at", ("chaos",))
+        rows = this.world.causal("SELECT at, member, epoch, what, reason FROM galera_lease.event WHERE lease = %s ORDER BY at", (this.world.group.lease,))
         (directory / "history").write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
     except Exception as error:
         (directory / "history").write_text(f"cannot be read: {error}\n")
     begin = max((i for i, line in enumerate(lines) if " chaos  ROUND " in line), default=0)
     print("".join(lines[max(0, begin - 5):][-250:]), end="")
-    for problem in problems:
+    for problem in problems[:PROBLEMS_MAX]:
         print(f"PROBLEM {problem}")
+    if len(problems) > PROBLEMS_MAX:
+        print(f"and {len(problems) - PROBLEMS_MAX} more")
     print(f"logs, history and timeline: {directory}\nagain: {again}", flush=True)
 
 
@@ -206,11 +212,12 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 1_000_000))
     parser.add_argument("--faults", type=int, default=25)
+    parser.add_argument("--beyond", action="store_true")
     parser.add_argument("--plan", action="store_true")
     parser.add_argument("--self-test", action="store_true")
     args = parser.parse_args()
     if args.plan:
-        rounds, left_out = plan.rounds(args.seed, args.faults)
+        rounds, left_out = plan.rounds(args.seed, args.faults, args.beyond)
         tell_plan(args.seed, rounds, left_out)
         for r in rounds:
             print(f"round {r.number}: {'; '.join(map(str, r.faults))}")
@@ -221,7 +228,7 @@ def main():
         import selftest
         passed, failed = selftest.run()
     else:
-        passed, failed = run(args.seed, args.faults)
+        passed, failed = run(args.seed, args.faults, args.beyond)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

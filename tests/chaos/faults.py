@@ -106,6 +106,37 @@ class Act:
                 self.node.process.wait(20)
         return "started again when all is healed"
 
+    # ------------------------------------------------------------ a host whose controller outlives its lease
+
+    def begin_host(self):
+        self.frozen = []
+        running = self.member.process and self.member.process.poll() is None
+        self.pid = self.member.process.pid if running else 0
+        keepers = [self.member.guardian(), self.pid]  # in this order nobody has time to fence
+        if self.how == "abandon":
+            return self._signal_all(keepers, signal.SIGKILL)
+        self.frozen = [pid for name, pid, _ in list(self.world.observer.watched) if name == self.member.name] + keepers
+        return self._signal_all(self.frozen, signal.SIGSTOP)
+
+    def end_host(self):
+        """The controller wakes first: until the others do, it acts on what it knew."""
+        for pid in self.frozen:
+            self._signal_all([pid], signal.SIGCONT)
+            time.sleep(0.5)
+        if self.how == "abandon" and self.pid > 0:
+            self.member.process.wait(10)
+            self.member.start()
+
+    @staticmethod
+    def _signal_all(pids, number):
+        for pid in pids:
+            try:
+                if pid > 0:
+                    os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+        return f"pids {pids}"
+
     # ------------------------------------------------------------ the network
 
     def begin_net(self):

@@ -18,6 +18,10 @@ class Kind:
     wide: bool = False
 
     @property
+    def promised(self):
+        return self.name not in NEVER
+
+    @property
     def object(self):
         return self.name.split(".")[0]
 
@@ -40,6 +44,10 @@ class Round:
     faults: tuple
     pause_s: float
 
+    @property
+    def promised(self):
+        return all(f.kind.promised for f in self.faults)
+
 
 KINDS = (
     Kind("sidecar.kill", 6, 0.05, 8), Kind("sidecar.freeze", 6, 0.5, 12), Kind("sidecar.stop", 4, 0.05, 5),
@@ -57,9 +65,13 @@ KINDS = (
     Kind("cluster.kill", 1, 1, 4, wide=True), Kind("cluster.split", 2, 2, 10, wide=True),
 )
 
+# With --beyond: a controller outlives its lease. Then S1 is not judged, and all the others are: above all, no row of it is committed.
+BEYOND = (Kind("host.abandon", 25, 7, 14), Kind("host.freeze", 25, 7, 14))
+
 # Worlds in which the controller may outlive its lease: nobody promised otherwise, and only guarded rows are safe there. The
 # simulator has them as controls, the self-test of this suite as sabotage.
 NEVER = {
+    "host.abandon": "sidecar and guardian killed: nobody is left who stops the controller",
     "host.freeze": "a host that stands still as a whole has no clock that runs: its controller acts on until somebody there wakes",
     "fence.slow": "a fence hook must kill within its share of K: one that does not is a controller that cannot be killed",
     "fence.hang": "the same",
@@ -104,6 +116,8 @@ def _fits(faults, new):
         wide = (f.kind.wide or new.kind.wide) and {f.kind.object, new.kind.object} & {"cluster"}
         if wide and {f.kind.object, new.kind.object} & {"database", "net", "applier", "ddl", "cluster"} - {"cluster"}:
             return False
+        if {f.kind.object, new.kind.object} - {"sidecar", "guardian", "controller"} == {"host"} and f.host == new.host:
+            return False
         if f.kind.object == new.kind.object and (f.host == new.host or f.kind.wide or f.kind.object in ("applier", "ddl", "ask")):
             return False
     return True
@@ -114,13 +128,16 @@ def not_promised(faults):
     return next((why for why, applies in NOT_TOGETHER.items() if applies(faults)), None)
 
 
-def rounds(seed, count):
-    """Rounds with @count faults in all, and how often each reason left something out. More faults: the same ones first."""
+def rounds(seed, count, beyond=False):
+    """
+    Rounds with @count faults in all, and how often each reason left something out. More faults: the same ones first.
+    With @beyond each round has one of the worlds in which a controller outlives its lease.
+    """
     rng = random.Random(seed)
     found, left_out, made = [], {}, 0
     while made < count:
         wanted = rng.choices((1, 2, 3, 4), (20, 35, 30, 15))[0]
-        faults = []
+        faults = [_draw(rng, BEYOND)] if beyond else []
         while len(faults) < wanted:
             new = _draw(rng)
             if not _fits(faults, new):

@@ -26,7 +26,7 @@ class Results:
 
 
 def sabotaged(directory, lab, name, options=""):
-    world = World(directory / name, lab, f"chaos.{name}", options, check_interval="1h")
+    world = World(directory / name, lab, f"{name}.{lab.tag}", options, check_interval="1h")
     for m in world.group.members:
         lie = m.dir / "lie"
         lie.write_text(LIE)

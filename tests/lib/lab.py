@@ -46,7 +46,7 @@ class Node:
             args += [f"--log-bin={self.binlog}/b", "--log-slave-updates", f"--server-id={self.index}"]
         return args
 
-    def start(self, bootstrap=False, tls=True):
+    def start(self, bootstrap=False, tls=True, position=None):
         options = f"gmcast.listen_addr=tcp://{self.address}:4567;ist.recv_addr={self.address}:4568;{TUNED}"
         args = [*self._server(), f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log",
                 f"--bind-address={self.address}", "--port=3306", "--skip-name-resolve", "--performance-schema=off",
@@ -59,6 +59,8 @@ class Node:
             args += [f"--ssl-ca={self.lab.authority.certificate}", f"--ssl-cert={self.dir}/tls.pem", f"--ssl-key={self.dir}/tls.key"]
         if bootstrap:
             args.append("--wsrep-new-cluster")
+        if position:
+            args.append(f"--wsrep-start-position={position}")
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL, start_new_session=True)
 
@@ -102,14 +104,13 @@ class Node:
             time.sleep(0.1)
 
     def position(self):
-        """How far a stopped node has come. After a crash only its InnoDB knows, and says so when asked to recover."""
+        """How far a stopped node has come: (seqno, "uuid:seqno"). After a crash only its InnoDB knows, and says so when asked to recover."""
         state = (self.dir / "data" / "grastate.dat").read_text()
-        seqno = int(re.search(r"^seqno:\s*(-?\d+)", state, re.M).group(1))
-        if seqno >= 0:
-            return seqno
-        said = sh(*self._server(), "--wsrep-recover", "--skip-networking", f"--socket={self.dir}/recover.sock", check=False)
-        found = re.search(r"Recovered position:? *\S+:(-?\d+)", said)
-        return int(found.group(1)) if found else -1
+        uuid, seqno = (re.search(rf"^{word}:\s*(\S+)", state, re.M).group(1) for word in ("uuid", "seqno"))
+        if int(seqno) < 0:
+            said = sh(*self._server(), "--wsrep-recover", "--wsrep-cluster-address=gcomm://", "--skip-networking", f"--socket={self.dir}/recover.sock", check=False)
+            uuid, seqno = re.search(r"Recovered position:?\s*(\S+):(-?\d+)", said).groups()
+        return int(seqno), f"{uuid}:{seqno}"
 
     def signal(self, number):
         os.kill(self.pid(), number)
@@ -190,11 +191,12 @@ class Lab:
             node.wait_synced()
 
     def start_whole(self):
-        """After all were down: bootstraps from the node with the highest sequence number."""
-        best = max(self.nodes, key=lambda node: node.position())
+        """After all were down: bootstraps from the node that has come farthest, and goes on counting from there."""
+        positions = {node: node.position() for node in self.nodes}
+        best = max(self.nodes, key=positions.get)
         grastate = best.dir / "data" / "grastate.dat"
         grastate.write_text(grastate.read_text().replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1"))
-        best.start(bootstrap=True)
+        best.start(bootstrap=True, position=positions[best][1])
         best.wait_synced()
         for node in self.nodes:
             if node is not best:

@@ -34,7 +34,8 @@ def group(lab, tmp_path, request):
     for parent in (tmp_path, *tmp_path.parents):
         if str(parent).startswith("/tmp/"):
             parent.chmod(0o755)
-    lease = re.sub("[^A-Za-z0-9_]+", ".", request.node.name)[:60].strip(".")
+    # Another run on this machine must not have the same lease: its hooks would take our processes for theirs.
+    lease = re.sub("[^A-Za-z0-9_]+", ".", request.node.name)[:50].strip(".") + f".{lab.tag}"
     group = Group(lab, tmp_path, lease)
     observer = Observer(group)
     group.observer = observer
