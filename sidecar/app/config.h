@@ -39,7 +39,7 @@ struct config {
     struct lease_timing timing;
     uint64_t restart_window_ns;
     uint64_t priority, check_failures, restarts, controller_port, history_days;
-    char controller_version[CONFIG_TEXT_MAX];
+    char controller_version[CONFIG_TEXT_MAX], controller_unit[CONFIG_TEXT_MAX];
     char http_listen[CONFIG_TEXT_MAX], http_redirect[CONFIG_TEXT_MAX];
     char http_tls_cert[CONFIG_PATH_MAX], http_tls_key[CONFIG_PATH_MAX];
     char promote[CONFIG_PATH_MAX], demote[CONFIG_PATH_MAX], fence[CONFIG_PATH_MAX], check[CONFIG_PATH_MAX];

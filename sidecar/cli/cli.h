@@ -19,7 +19,7 @@ struct cli_options {
     uint64_t timeout_ns;
     uint64_t hold_ns; /* 0: not given */
     uint64_t since_ns;
-    bool json, print_sql, check_config, print_config, wait, long_list, stopped_it, scenario;
+    bool json, print_sql, check_config, print_config, wait, long_list, stopped_it, scenario, hooks;
 };
 
 struct cli_verb {
@@ -29,6 +29,8 @@ struct cli_verb {
     int (*run)(const struct cli_options *options);
     const char *help;
     const char *argument; /* NULL: it takes none */
+    const char *exits;    /* its own exit codes; NULL: those of exit_codes.h */
+    int usage;            /* ... that of a wrong command line; 0: CLI_USAGE */
 };
 
 /* Everything: finds the verb, reads its options, runs it. The process's exit code. */
@@ -37,6 +39,7 @@ int cli_main(int argc, char *argv[]);
 int verb_run(const struct cli_options *options);
 int verb_init(const struct cli_options *options);
 int verb_list(const struct cli_options *options);
+int verb_check(const struct cli_options *options);
 int verb_status(const struct cli_options *options);
 int verb_step_down(const struct cli_options *options);
 int verb_switchover(const struct cli_options *options);

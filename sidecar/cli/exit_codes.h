@@ -1,5 +1,6 @@
 #pragma once
-/* Exit codes of every verb; part of the interface, so numbers are never reused. --help prints them. */
+/* Exit codes of every verb but `check`; part of the interface, so numbers are never reused. --help prints
+ * them. */
 
 enum cli_exit {
     CLI_OK = 0,
@@ -9,4 +10,12 @@ enum cli_exit {
     CLI_UNREACHABLE = 4, /* no database node answered, or the one that did has no quorum */
     CLI_TIMEOUT = 5,     /* the time limit passed; what was asked may still happen */
     CLI_DOUBLE = 6,      /* run: another live sidecar bears this member's name; the controller is stopped */
+};
+
+/* `check` alone: what monitoring plug-ins end with. */
+enum check_exit {
+    CHECK_OK = 0,
+    CHECK_WARN = 1,
+    CHECK_FAIL = 2,
+    CHECK_UNKNOWN = 3, /* it could not look: command line, or no right to read the configuration */
 };

@@ -2,17 +2,14 @@
  * status: the sidecar of this host, as it wrote itself down in run_dir at its last change or renewal. When
  * none runs here, what the database knows of this member.
  */
-#include <errno.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/cli.h"
 #include "cli/listing.h"
+#include "doctor/status_file.h"
 #include "util/cleanup.h"
-#include "util/fsio.h"
 #include "util/parse.h"
 
 #define STATUS_TEXT_MAX 512
@@ -118,29 +115,8 @@ static int show(const struct cli_options *o, const json_t *s)
     return r;
 }
 
-/* What the sidecar wrote, when a process of that number lives; else NULL. */
-static json_t *read_local(const struct config *c)
+static int local_status(const struct cli_options *o, json_t *s, long long age_s, bool answers)
 {
-    static char text[32768];
-    char path[CONFIG_PATH_MAX + 16];
-
-    snprintf(path, sizeof path, "%s/status.json", c->run_dir);
-    json_t *s =
-        fsio_read(path, text, sizeof text, NULL) < 0 ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    long long pid = number_of(s, "pid");
-
-    if (pid > 0 && pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM))
-        return s;
-    json_decref(s);
-    return NULL;
-}
-
-static int local_status(const struct cli_options *o, const struct config *c, json_t *s)
-{
-    long long age_s = (long long)time(NULL) - number_of(s, "written");
-    /* It writes at every renewal; three are missing. Wall time, so that a clock set back is no accusation. */
-    bool answers = age_s <= (long long)(3 * c->timing.renew_ns / LEASE_NS_PER_S) + 2;
-
     json_object_set_new(s, "source", json_string("sidecar"));
     json_object_set_new(s, "age_s", json_integer(age_s));
     json_object_set_new(s, "answers", json_boolean(answers));
@@ -206,14 +182,16 @@ static int database_status(const struct cli_options *o, const struct config *c)
 int verb_status(const struct cli_options *o)
 {
     static struct config config;
+    long long age_s = 0;
+    bool answers = false;
     int r = session_config(o, false, &config);
 
     if (r != CLI_OK)
         return r;
-    _cleanup_(json_freep) json_t *s = read_local(&config);
+    _cleanup_(json_freep) json_t *s = status_file_read(&config, &age_s, &answers);
 
     if (s)
-        return local_status(o, &config, s);
+        return local_status(o, s, age_s, answers);
     fprintf(stderr, "galera-lease: no sidecar of lease %s runs on this host; asking the database\n",
             config.name);
     return database_status(o, &config);

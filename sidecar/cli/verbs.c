@@ -11,6 +11,8 @@ static const struct cli_verb verbs[] = {
     {"init", "cltSupPA", 60, verb_init, "create schema, lease row and account; safe to repeat"},
     {"list", "cltjL", 10, verb_list, "the members of the lease, and who leads"},
     {"status", "cltj", 10, verb_status, "this host's sidecar: role, time left, why it does not lead"},
+    {"check", "cltjH", 10, verb_check, "the doctor: what is wrong, or will be, and what to do",
+     .exits = "0 all is well, 1 warnings, 2 failures, 3 it could not look", .usage = CHECK_UNKNOWN},
     {"step-down", "cltrwn", 30, verb_step_down, "ask the leader to stop its controller and let another lead"},
     {"switchover", "cltTrwn", 30, verb_switchover,
      "ask the leader to hand the lease to the member named by --to"},
@@ -45,6 +47,7 @@ static const struct cli_option {
      "from where the sidecars log in over TCP, like 10.0.0.%; everywhere if not given"},
     {'j', "json", NULL, "for programs"},
     {'L', "long", NULL, "with the time since each member was seen"},
+    {'H', "hooks", NULL, "run the check hook, too, and tell whether it agrees with this member's role"},
     {'P', "print-sql", NULL, "print what would be done, for somebody else to run"},
     {'C', "check-config", NULL, "only say what is wrong with configuration, hooks and password file"},
     {'V', "print-config", NULL,
@@ -59,8 +62,12 @@ static const struct cli_option {
 
 #define SINCE_MAX_NS (876000 * (3600 * LEASE_NS_PER_S)) /* a hundred years */
 
-static void exit_codes(FILE *f)
+static void exit_codes(FILE *f, const struct cli_verb *v)
 {
+    if (v && v->exits) {
+        fprintf(f, "\nexit: %s\n", v->exits);
+        return;
+    }
     fprintf(f, "\nexit: 0 done, 1 failed, 2 usage or configuration, 3 no leader or nothing found,\n"
                "      4 database unreachable or without quorum, 5 time limit passed,\n"
                "      6 another live sidecar bears this member's name\n");
@@ -72,7 +79,7 @@ static void help(FILE *f)
     for (size_t i = 0; i < COUNT(verbs); i++)
         fprintf(f, "  %-10s %s\n", verbs[i].name, verbs[i].help);
     fprintf(f, "\ngalera-lease VERB --help says which options it takes.\n");
-    exit_codes(f);
+    exit_codes(f, NULL);
 }
 
 static void help_verb(const struct cli_verb *v)
@@ -93,7 +100,7 @@ static void help_verb(const struct cli_verb *v)
         else
             printf("  %-22s %s\n", left, o->help);
     }
-    exit_codes(stdout);
+    exit_codes(stdout, v);
 }
 
 static int refuse(const struct cli_verb *v, const char *before, const char *text, const char *after)
@@ -156,6 +163,7 @@ static int take(const struct cli_verb *v, struct cli_options *o, int letter, con
     case 'I': o->stopped_it = true; break;
     case 'j': o->json = true; break;
     case 'L': o->long_list = true; break;
+    case 'H': o->hooks = true; break;
     case 'P': o->print_sql = true; break;
     case 'C': o->check_config = true; break;
     case 'V': o->print_config = true; break;
@@ -244,5 +252,7 @@ int cli_main(int argc, char *argv[])
 
     if (r < 0)
         help_verb(v);
+    if (r == CLI_USAGE && v->usage != 0)
+        r = v->usage;
     return finish(r < 0 ? CLI_OK : r != CLI_OK ? r : v->run(&o));
 }

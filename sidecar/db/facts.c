@@ -124,6 +124,8 @@ bool facts_learn(struct link *link, struct worker_result *result)
                   "innodb_lock_wait_timeout = 1, lock_wait_timeout = 2, foreign_key_checks = 1, "
                   "sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
                   result, NULL) ||
+        (link->config->dirty_reads &&
+         !link_run(link, ANSWER_STAGE_CONNECT, "SET SESSION wsrep_dirty_reads = 1", result, NULL)) ||
         !learn_status(link, result) || !learn_identity(link, result))
         return false;
     if (link->config->lease_rules && !link->facts.galera && !accept_standalone(link)) {

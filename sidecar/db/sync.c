@@ -65,7 +65,8 @@ static int try_endpoint(struct sync *sync, const struct sync_config *config, siz
 {
     struct worker_config wc = {.endpoint = config->endpoints[i],
                                .lease_rules = config->lease_rules,
-                               .standalone = config->standalone};
+                               .standalone = config->standalone,
+                               .dirty_reads = config->dirty_reads};
     uint64_t limit_s = config->limit_ns / LEASE_NS_PER_S + 1;
     struct worker_result result = {};
 

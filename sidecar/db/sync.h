@@ -21,6 +21,7 @@ struct sync_config {
     uint64_t limit_ns;            /* for everything together: connecting and all queries */
     bool lease_rules;             /* demand a Galera node with a schema that this program knows */
     bool standalone;              /* ... but it need not be a Galera node */
+    bool dirty_reads;             /* read also where there is no quorum; what is read may be old */
 };
 
 struct sync_error {

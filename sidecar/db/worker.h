@@ -58,6 +58,7 @@ struct worker_config {
     uint32_t io_timeout_s;
     bool lease_rules; /* demand a Galera node and a known schema; false for init and the doctor */
     bool standalone;  /* ... any server will do, for it is the only one */
+    bool dirty_reads; /* read also where there is no quorum, for the doctor */
 };
 
 /* What the server said of itself when we connected. */

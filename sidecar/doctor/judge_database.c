@@ -1,0 +1,363 @@
+/* What stands in the database: schema, tables, the lease, the account's rights, the members. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/schema.h"
+#include "doctor/judge.h"
+
+#define INIT "run galera-lease init with this configuration"
+
+/* ---- schema and tables ---- */
+
+static void judge_version(const struct doctor_node *n, struct findings *f)
+{
+    if (n->said.schema == SCHEMA_VERSION)
+        return;
+    if (n->said.schema == WORKER_SCHEMA_NONE)
+        findings_add(f, FINDING_FAIL, "schema", n->endpoint, INIT,
+                     "there is no schema galera_lease, or the account may not see it");
+    else
+        findings_add(
+            f, FINDING_FAIL, "schema", n->endpoint, "run the same version of galera-lease on every host",
+            "the schema has version %u, this program knows %u", n->said.schema, (unsigned)SCHEMA_VERSION);
+}
+
+static void judge_tables(const struct doctor_database *d, struct findings *f)
+{
+    size_t good = 0;
+
+    for (size_t i = 0; i < d->table_count; i++) {
+        if (strcasecmp(d->tables[i].engine, "InnoDB") != 0)
+            findings_add(f, FINDING_FAIL, "schema", d->tables[i].name, "ALTER TABLE ... ENGINE = InnoDB",
+                         "the table's engine is %s: Galera replicates InnoDB only", d->tables[i].engine);
+        else if (!d->tables[i].primary_key)
+            findings_add(f, FINDING_FAIL, "schema", d->tables[i].name, "drop the table and " INIT,
+                         "the table has no primary key: Galera certifies by primary key");
+        else
+            good++;
+    }
+    if (good > 0 && good == d->table_count)
+        findings_add(f, FINDING_OK, "schema", NULL, NULL,
+                     "version %u; the %zu tables that the account may see are InnoDB and have primary keys "
+                     "(epoch and guard it "
+                     "must not see: not looked at)",
+                     (unsigned)SCHEMA_VERSION, good);
+}
+
+static void judge_lease(const struct doctor_facts *facts, struct findings *f)
+{
+    const struct doctor_database *d = &facts->database;
+    uint64_t ttl_ms = facts->config->timing.ttl_ns / LEASE_NS_PER_MS;
+
+    if (!d->lease_found) {
+        findings_add(f, FINDING_FAIL, "lease", NULL, INIT, "there is no row for the lease %s",
+                     facts->config->name);
+        return;
+    }
+    if (d->row.epoch_table != d->row.version.epoch)
+        findings_add(
+            f, FINDING_FAIL, "lease", NULL,
+            "find out who edited it or which restore went back; the next start takes an epoch above both",
+            "the lease row has epoch %" PRIu64 ", the epoch table %" PRIu64
+            ": guarded work is refused until the next start",
+            d->row.version.epoch, d->row.epoch_table);
+    if (d->row.state != LEASE_ROW_FREE && !d->held_longer && d->row.ttl_ms != ttl_ms)
+        findings_add(f, FINDING_WARN, "lease", NULL, "the same ttl on every host",
+                     "the leader's ttl is %" PRIu32 " ms, this configuration's %" PRIu64 " ms", d->row.ttl_ms,
+                     ttl_ms);
+    if (d->open_alarms > 0)
+        findings_add(f, FINDING_WARN, "lease", NULL,
+                     "look at them with galera-lease list, then galera-lease alarm ack --reason ...",
+                     "%" PRIu64 " alarm(s) that nobody has acknowledged", d->open_alarms);
+}
+
+void judge_schema(const struct doctor_facts *facts, struct findings *f)
+{
+    for (size_t i = 0; i < facts->node_count; i++)
+        if (facts->nodes[i].reached && (!facts->nodes[i].said.galera || facts->nodes[i].said.primary))
+            judge_version(&facts->nodes[i], f);
+    if (!facts->database.looked) {
+        findings_add(f, FINDING_SKIP, "schema", NULL, NULL,
+                     "no endpoint is of use: tables, lease, rights and members are not looked at");
+        return;
+    }
+    judge_tables(&facts->database, f);
+    judge_lease(facts, f);
+}
+
+/* ---- rights ---- */
+
+/* What the role galera_lease_sidecar of sql/004_roles.sql comes to. */
+static const struct {
+    const char *right, *object, *column; /* column NULL: of the whole object */
+} needed[] = {
+    {"SELECT", "lease_and_epoch", NULL},
+    {"SELECT", "member", NULL},
+    {"SELECT", "request", NULL},
+    {"SELECT", "event", NULL},
+    {"SELECT", "schema_version", NULL},
+    {"SELECT", "history", NULL},
+    {"SELECT", "alarms", NULL},
+    {"SELECT", "leader", NULL},
+    {"UPDATE", "lease", "epoch"},
+    {"UPDATE", "lease", "counter"},
+    {"UPDATE", "lease", "nonce"},
+    {"UPDATE", "lease", "holder"},
+    {"UPDATE", "lease", "ttl_ms"},
+    {"UPDATE", "lease", "state"},
+    {"UPDATE", "lease", "target"},
+    {"UPDATE", "lease", "hold_until"},
+    {"UPDATE", "lease", "hold_reason"},
+    {"UPDATE", "lease", "acquired_at"},
+    {"UPDATE", "lease", "renewed_at"},
+    {"INSERT", "member", NULL},
+    {"UPDATE", "member", NULL},
+    {"UPDATE", "request", "claimed_by"},
+    {"UPDATE", "request", "claimed_at"},
+    {"UPDATE", "request", "outcome"},
+    {"UPDATE", "request", "finished_at"},
+    {"INSERT", "event", NULL},
+    {"DELETE", "event", NULL},
+    {"EXECUTE", "step_down", NULL},
+    {"EXECUTE", "switchover", NULL},
+    {"EXECUTE", "hold", NULL},
+    {"EXECUTE", "unhold", NULL},
+    {"EXECUTE", "alarm_ack", NULL},
+    {"EXECUTE", "release_stopped", NULL},
+    {"EXECUTE", "request_outcome", NULL},
+};
+
+enum scope { SCOPE_NONE, SCOPE_OBJECT, SCOPE_SCHEMA, SCOPE_ALL };
+
+/* On what "GRANT ... ON `galera_lease`.`x` TO ..." is; @object: its name. */
+static enum scope scope_of(const char *grant, char *object, size_t size)
+{
+    const char *on = strstr(grant, " ON ");
+
+    object[0] = '\0';
+    if (!on)
+        return SCOPE_NONE; /* a role */
+    on += 4;
+    if (strncmp(on, "PROCEDURE ", 10) == 0)
+        on += 10;
+    if (strncmp(on, "*.*", 3) == 0)
+        return SCOPE_ALL;
+    if (strncmp(on, "`galera_lease`.", 15) != 0 && strncmp(on, "`galera\\_lease`.", 16) != 0)
+        return SCOPE_NONE;
+    on = strstr(on, "`.") + 2;
+    if (*on == '*')
+        return SCOPE_SCHEMA;
+    snprintf(object, size, "%.*s", (int)strcspn(on + 1, "`"), on + 1);
+    return SCOPE_OBJECT;
+}
+
+/* Is @right, of that column or of all, in the list before ON? "UPDATE (`a`, `b`), INSERT" */
+static bool lists(const char *grant, const char *right, const char *column)
+{
+    const char *end = strstr(grant, " ON ");
+    char quoted[72];
+
+    if (!end)
+        return false;
+    for (const char *at = grant; (at = strstr(at, right)) && at < end; at += strlen(right)) {
+        const char *rest = at + strlen(right);
+
+        if (at[-1] != ' ')
+            continue;
+        if (*rest == ',' || rest == end)
+            return true;
+        snprintf(quoted, sizeof quoted, "`%s`", column ? column : "");
+        const char *close = strncmp(rest, " (", 2) == 0 ? strchr(rest, ')') : NULL,
+                   *found = strstr(rest, quoted);
+
+        if (column && close && found && found < close)
+            return true;
+    }
+    return false;
+}
+
+static bool granted(const struct doctor_database *d, size_t need)
+{
+    char object[72];
+
+    for (size_t i = 0; i < d->grant_count; i++) {
+        enum scope scope = scope_of(d->grants[i], object, sizeof object);
+
+        if (scope == SCOPE_NONE || (scope == SCOPE_OBJECT && strcmp(object, needed[need].object) != 0))
+            continue;
+        if (scope != SCOPE_OBJECT && strncmp(d->grants[i], "GRANT ALL PRIVILEGES ", 21) == 0)
+            return true;
+        if (lists(d->grants[i], needed[need].right, needed[need].column))
+            return true;
+    }
+    return false;
+}
+
+static bool has_role(const struct doctor_database *d)
+{
+    for (size_t i = 0; i < d->grant_count; i++)
+        if (strncmp(d->grants[i], "GRANT `galera_lease_sidecar` TO ", 32) == 0)
+            return true;
+    return false;
+}
+
+static size_t judge_too_few(const struct doctor_database *d, struct findings *f)
+{
+    char missing[500] = "";
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        if (granted(d, i))
+            continue;
+        count++;
+        snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s on %s%s%s%s",
+                 missing[0] ? ", " : "", needed[i].right, needed[i].object, needed[i].column ? " (" : "",
+                 needed[i].column ? needed[i].column : "", needed[i].column ? ")" : "");
+    }
+    if (count > 0)
+        findings_add(f, FINDING_FAIL, "rights", NULL, INIT " (it gives the role galera_lease_sidecar)",
+                     "the account lacks %zu right(s): %s", count, missing);
+    return count;
+}
+
+static size_t judge_too_many(const struct doctor_database *d, struct findings *f)
+{
+    char object[72];
+    size_t count = 0;
+
+    for (size_t i = 0; i < d->grant_count; i++) {
+        enum scope scope = scope_of(d->grants[i], object, sizeof object);
+        const char *what = NULL;
+
+        if (strncmp(d->grants[i], "GRANT USAGE ON ", 15) == 0)
+            continue;
+        if (scope == SCOPE_ALL)
+            what = "rights on all databases";
+        else if (scope == SCOPE_SCHEMA)
+            what = "rights on the whole schema, epoch and guard included";
+        else if (scope == SCOPE_OBJECT && strcmp(object, "epoch") == 0)
+            what = "rights on epoch";
+        else if (scope == SCOPE_OBJECT && strcmp(object, "guard") == 0 &&
+                 strstr(d->grants[i], " ON PROCEDURE ") == NULL)
+            what = "rights on guard";
+        else if (scope == SCOPE_OBJECT && strcmp(object, "writer") == 0 &&
+                 (lists(d->grants[i], "INSERT", NULL) || lists(d->grants[i], "UPDATE", NULL) ||
+                  lists(d->grants[i], "DELETE", NULL)))
+            what = "rights to write to writer";
+        if (!what)
+            continue;
+        count++;
+        findings_add(f, FINDING_WARN, "rights", NULL, "REVOKE them; the role galera_lease_sidecar is enough",
+                     "the account has %s: whoever has its password could let a stale controller commit",
+                     what);
+    }
+    return count;
+}
+
+void judge_grants(const struct doctor_facts *facts, struct findings *f)
+{
+    const struct doctor_database *d = &facts->database;
+
+    if (!d->looked)
+        return;
+    if (d->grant_count == 0) {
+        findings_add(f, FINDING_SKIP, "rights", NULL, NULL,
+                     "SHOW GRANTS answered nothing: the rights are not looked at");
+        return;
+    }
+    if (has_role(d) && d->role[0] == '\0') {
+        findings_add(
+            f, FINDING_FAIL, "rights", NULL,
+            INIT ", or SET DEFAULT ROLE galera_lease_sidecar FOR the account",
+            "the account has the role galera_lease_sidecar, but not as its default: it may do nothing");
+        return;
+    }
+    if (judge_too_few(d, f) + judge_too_many(d, f) == 0)
+        findings_add(f, FINDING_OK, "rights", NULL, NULL,
+                     "the account may do what a sidecar does, and no more");
+}
+
+/* ---- members ---- */
+
+static bool seen(const struct doctor_facts *facts, const struct rows_member *m)
+{
+    return strcmp(m->role, "ended") != 0 &&
+           m->seen_ms <= facts->config->timing.ttl_ns / LEASE_NS_PER_MS * 2 / 5 + 1000;
+}
+
+/* Of two live sidecars with one name only one row can be seen: the other's address in it tells. */
+static void judge_own_name(const struct doctor_facts *facts, const struct rows_member *m, struct findings *f)
+{
+    static const char fix[] = "member = \"...\": a name of its own for every host";
+    const struct config *c = facts->config;
+
+    if (!seen(facts, m))
+        return;
+    if (strcmp(m->address, c->address) != 0)
+        findings_add(f, FINDING_FAIL, "members", m->member.name, fix,
+                     "a live sidecar with another address bears this member's name (\"%s\", here \"%s\"): of "
+                     "two the one that "
+                     "comes later ends",
+                     m->address, c->address);
+    else if (!facts->host.sidecar)
+        findings_add(f, FINDING_WARN, "members", m->member.name, fix,
+                     "no sidecar runs here, and this member was seen %.1f s ago: it has just ended, or "
+                     "another host bears its name",
+                     (double)m->seen_ms / 1e3);
+}
+
+static void judge_member(const struct doctor_facts *facts, const struct rows_member *m, struct findings *f)
+{
+    const struct doctor_database *d = &facts->database;
+
+    if (strcmp(m->member.name, facts->config->member) == 0)
+        judge_own_name(facts, m, f);
+    if (strcmp(m->role, "ended") != 0 && !seen(facts, m))
+        findings_add(
+            f, FINDING_WARN, "members", m->member.name,
+            "start its sidecar, or look at that host; a host that is gone for good leaves this row behind",
+            "not seen since %s (UTC)", m->seen_at);
+    if (m->member.drifted)
+        findings_add(f, FINDING_WARN, "members", m->member.name,
+                     "make the controller's files the same on every host",
+                     "its controller's files differ from the leader's");
+    for (size_t i = 0; i < d->member_count && &d->members[i] != m; i++)
+        if (m->address[0] && strcmp(m->address, d->members[i].address) == 0 && seen(facts, m) &&
+            seen(facts, &d->members[i]))
+            findings_add(f, FINDING_WARN, "members", m->member.name,
+                         "address: where this host's own controller is found",
+                         "it gives the same address as %s: %s", d->members[i].member.name, m->address);
+}
+
+void judge_members(const struct doctor_facts *facts, struct findings *f)
+{
+    const struct doctor_database *d = &facts->database;
+    const struct rows_member *leader = NULL;
+    size_t live = 0, able = 0;
+
+    if (!d->looked || !d->lease_found)
+        return;
+    for (size_t i = 0; i < d->member_count; i++) {
+        const struct rows_member *m = &d->members[i];
+
+        judge_member(facts, m, f);
+        live += seen(facts, m);
+        able += seen(facts, m) && m->member.priority > 0;
+        if (seen(facts, m) && strcmp(m->role, "leader") == 0 && d->row.state != LEASE_ROW_FREE &&
+            strcmp(d->row.holder, m->member.name) == 0)
+            leader = m;
+    }
+    if (leader)
+        findings_add(f, FINDING_OK, "members", NULL, NULL,
+                     "%s leads with epoch %" PRIu64 "; %zu member(s) live", leader->member.name,
+                     d->row.version.epoch, live);
+    else
+        findings_add(f, FINDING_WARN, "members", NULL,
+                     live > 0 ? "galera-lease list says why each member does not lead" : "start the sidecars",
+                     "nobody leads; %zu member(s) live", live);
+    if (leader && able < 2)
+        findings_add(f, FINDING_WARN, "members", NULL,
+                     "start another member's sidecar, or raise its priority above 0",
+                     "nobody else could lead if %s ended", leader->member.name);
+}

@@ -1,0 +1,150 @@
+/* This host: its sidecar, guardian, hooks, and what else could start the controller. */
+#include <stdio.h>
+#include <string.h>
+
+#include "doctor/judge.h"
+#include "util/parse.h"
+
+static void judge_files(const struct doctor_facts *facts, struct findings *f)
+{
+    const struct doctor_host *h = &facts->host;
+
+    if (!h->guardian_file || !h->launcher_file)
+        findings_add(f, FINDING_FAIL, "guardian", h->libexec_dir, "install it again, or mend libexec_dir",
+                     "%s is not there, or may not be run: the sidecar does not start",
+                     h->guardian_file ? "galera-lease-launch" : "galera-lease-guardian");
+}
+
+static void judge_sidecar(const struct doctor_facts *facts, struct findings *f)
+{
+    const struct doctor_host *h = &facts->host;
+
+    if (!h->sidecar) {
+        findings_add(f, FINDING_WARN, "sidecar", NULL, "start it: galera-lease run with this configuration",
+                     "no sidecar of lease %s runs on this host", facts->config->name);
+        return;
+    }
+    if (!h->answers) {
+        findings_add(f, FINDING_FAIL, "sidecar", NULL,
+                     "look at the process and its log; if it hangs, restart it",
+                     "the sidecar (pid %lld) has written nothing for %lld s: it hangs, is stopped, or died "
+                     "and left its number "
+                     "to another process",
+                     h->pid, h->age_s);
+        return;
+    }
+    if (h->regression)
+        findings_add(f, FINDING_WARN, "sidecar", NULL,
+                     "find out which commits were lost, then galera-lease alarm ack",
+                     "the epoch in the database went back: commits were lost");
+    if (!h->guardian_up)
+        findings_add(f, FINDING_FAIL, "guardian", NULL, "look at the sidecar's log, then restart it",
+                     "the sidecar runs without its guardian: it does not lead");
+    else
+        findings_add(f, FINDING_OK, "sidecar", NULL, NULL, "it runs as %s, and so does its guardian",
+                     h->role);
+}
+
+/* systemd starts at boot what is enabled, lease or no lease. */
+static void judge_unit(const struct doctor_facts *facts, struct findings *f)
+{
+    const char *unit = facts->config->controller_unit, *state = facts->host.unit_state;
+    char fix[CONFIG_TEXT_MAX + 32];
+
+    snprintf(fix, sizeof fix, "systemctl disable %s", unit);
+    if (unit[0] == '\0')
+        findings_add(f, FINDING_SKIP, "unit", NULL, NULL,
+                     "no controller_unit in the configuration: whether the controller starts at boot is not "
+                     "looked at");
+    else if (state[0] == '\0')
+        findings_add(f, FINDING_SKIP, "unit", unit, NULL, "systemctl could not be asked: not looked at");
+    else if (strcmp(state, "not-found") == 0 || strstr(state, "Failed") || strstr(state, "No such"))
+        findings_add(f, FINDING_WARN, "unit", unit, "give the controller's unit as controller_unit",
+                     "there is no such unit on this host (%s)", state);
+    else if (strncmp(state, "enabled", 7) == 0 || strcmp(state, "alias") == 0 ||
+             strcmp(state, "generated") == 0)
+        findings_add(f, FINDING_FAIL, "unit", unit, fix,
+                     "the controller's unit is %s: it starts at boot, whoever leads", state);
+    else
+        findings_add(f, FINDING_OK, "unit", unit, NULL,
+                     "the controller's unit is %s: it does not start by itself", state);
+}
+
+static bool leads(const struct doctor_host *h)
+{
+    return h->sidecar && h->answers && strcmp(h->role, "leader") == 0;
+}
+
+/* Does the hook tell what the sidecar's role says? */
+static void judge_check(const struct doctor_facts *facts, struct findings *f)
+{
+    const struct doctor_host *h = &facts->host;
+    const char *hook = facts->config->check;
+    bool changing =
+        h->sidecar && h->answers && strcmp(h->role, "leader") != 0 && strcmp(h->role, "follower") != 0;
+    char took[32], budget[32];
+
+    switch (h->check) {
+    case DOCTOR_CHECK_NOT_ASKED: return;
+    case DOCTOR_CHECK_UNHEALTHY:
+        findings_add(f, FINDING_FAIL, "hooks", hook,
+                     "run it by hand and mend what it says; 0 is running, 3 is stopped",
+                     "the check hook can tell neither \"running\" nor \"stopped\": %s", h->check_text);
+        return;
+    case DOCTOR_CHECK_RUNS:
+        if (changing)
+            break;
+        if (!h->sidecar)
+            findings_add(f, FINDING_WARN, "hooks", hook, "know that the sidecar stops it when it starts",
+                         "the check hook says that a controller runs here, and no sidecar does");
+        else if (!leads(h))
+            findings_add(f, FINDING_FAIL, "hooks", hook,
+                         "stop that controller, or mend the hook if there is none",
+                         "the check hook says that the controller runs, and this member is %s", h->role);
+        else
+            findings_add(f, FINDING_OK, "hooks", hook, NULL,
+                         "the check hook says that the controller runs, and this member leads");
+        break;
+    case DOCTOR_CHECK_STOPPED:
+        if (changing)
+            break;
+        if (leads(h))
+            findings_add(f, FINDING_FAIL, "hooks", hook,
+                         "look at the controller's own log, or mend the hook if it does run",
+                         "the check hook says that nothing runs, and this member leads");
+        else
+            findings_add(f, FINDING_OK, "hooks", hook, NULL,
+                         "the check hook says that nothing runs, and this member does not lead");
+        break;
+    }
+    if (changing)
+        findings_add(f, FINDING_SKIP, "hooks", hook, NULL,
+                     "this member is %s just now: what the check hook says is not judged", h->role);
+    if (2 * h->check_took_ns > facts->config->timing.check_budget_ns) {
+        format_duration(h->check_took_ns / LEASE_NS_PER_MS * LEASE_NS_PER_MS, took, sizeof took);
+        format_duration(facts->config->timing.check_budget_ns, budget, sizeof budget);
+        findings_add(f, FINDING_WARN, "hooks", hook, "a quicker check, or a longer check_budget",
+                     "the check hook took %s of its check_budget of %s", took, budget);
+    }
+}
+
+void judge_host(const struct doctor_facts *facts, struct findings *f)
+{
+    judge_files(facts, f);
+    judge_sidecar(facts, f);
+    judge_unit(facts, f);
+    judge_check(facts, f);
+}
+
+void judge_all(const struct doctor_facts *facts, struct findings *f)
+{
+    judge_endpoints(facts, f);
+    judge_cluster(facts, f);
+    judge_settings(facts, f);
+    judge_times(facts, f);
+    judge_clocks(facts, f);
+    judge_schema(facts, f);
+    judge_grants(facts, f);
+    judge_members(facts, f);
+    judge_host(facts, f);
+}
