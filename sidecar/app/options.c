@@ -68,8 +68,6 @@ const struct option_row option_rows[] = {
      "hook: hears of changes of role and alarms; nothing waits for it"},
     {"notify_budget", OPTION_DURATION, OPTION_RELOAD, FIELD(notify_budget_ns), "10s", 100, 3600000,
      "time for one notify hook"},
-    {"controller_version", OPTION_TEXT, 0, FIELD(controller_version), "", 0, 0, "shown in the list"},
-    {"controller_port", OPTION_COUNT, 0, FIELD(controller_port), "0", 0, 65535, "shown in the list"},
     {"controller_unit", OPTION_TEXT, 0, FIELD(controller_unit), "", 0, 0,
      "the controller's systemd unit, for check to see that it does not start at boot"},
     {"controller_version", OPTION_TEXT, OPTION_RELOAD, FIELD(controller_version), "", 0, 0,

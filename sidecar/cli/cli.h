@@ -17,9 +17,9 @@ struct cli_options {
     const char *trace;
     const char *reason, *to, *socket, *user, *password_file, *account_host;
     uint64_t timeout_ns;
-    uint64_t hold_ns; /* 0: not given */
-    uint64_t since_ns;
-    bool json, print_sql, check_config, print_config, wait, long_list, stopped_it, scenario, hooks;
+    uint64_t hold_ns;               /* 0: not given */
+    uint64_t since_ns, interval_ns; /* 0: not given */
+    bool json, print_sql, check_config, print_config, wait, long_list, stopped_it, scenario, hooks, watch;
 };
 
 struct cli_verb {

@@ -1,4 +1,5 @@
 /* init: everything the database needs, once; run by somebody who may create schemas and accounts. */
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,13 +64,25 @@ static void account_hosts(const struct cli_options *o, const struct config *c, s
     }
 }
 
-static void say_done(const struct schema_plan *plan)
+static int say_done(const struct cli_options *o, const struct schema_plan *plan)
 {
+    if (o->json) {
+        json_auto_t *j = json_pack("{s:s, s:s, s:[s]}", "lease", plan->lease, "user", plan->sidecar.user,
+                                   "hosts", plan->sidecar.host);
+
+        if (plan->sidecar_local.user)
+            json_array_append_new(json_object_get(j, "hosts"), json_string("localhost"));
+        int r = j ? json_dumpf(j, stdout, JSON_INDENT(2)) : -1;
+
+        putchar('\n');
+        return r;
+    }
     printf("lease %s is ready; account %s@%s%s", plan->lease, plan->sidecar.user, plan->sidecar.host,
            plan->sidecar_local.user ? " and the same @localhost" : "");
     if (strcmp(plan->sidecar.host, "%") == 0)
         printf(" may log in from everywhere: --account-host narrows that");
     printf("\n");
+    return 0;
 }
 
 /* A schema on a server outside the cluster would be of no use, and look as if it were. */
@@ -126,6 +139,11 @@ int verb_init(const struct cli_options *o)
     struct sync *sync = NULL;
     struct sync_error error = {0};
     char step[128] = "";
+
+    if (o->json && o->print_sql) {
+        fprintf(stderr, "galera-lease init: --json or --print-sql: give one of them\n");
+        return CLI_USAGE;
+    }
     int r = session_config(o, false, &config);
 
     if (r != CLI_OK)
@@ -163,6 +181,5 @@ int verb_init(const struct cli_options *o)
     sync_close(sync);
     if (r != SCHEMA_OK)
         return failed(o, r, late, step, &error);
-    say_done(&plan);
-    return CLI_OK;
+    return say_done(o, &plan) == 0 ? CLI_OK : CLI_FAILED;
 }

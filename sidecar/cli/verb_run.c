@@ -1,3 +1,4 @@
+#include <jansson.h>
 #include <stdio.h>
 
 #include "app/app.h"
@@ -17,8 +18,34 @@ static void warn(const struct config *c)
                 c->file);
 }
 
-static int check_config(const struct config *c)
+static int print_mistakes(const char *path, const struct config *c, const struct config_errors *errors)
 {
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < errors->count; i++)
+        json_array_append_new(list, json_string(errors->list[i]));
+    json_auto_t *all = json_pack("{s:s, s:o}", "file", path, "mistakes", list);
+
+    if (errors->count == 0)
+        json_object_set_new(all, "silence_ms",
+                            json_integer((json_int_t)(lease_timing_silent_ns(&c->timing) / LEASE_NS_PER_MS)));
+    int r = all ? json_dumpf(all, stdout, JSON_INDENT(2)) : -1;
+
+    putchar('\n');
+    return r < 0 ? CLI_FAILED : errors->count == 0 ? CLI_OK : CLI_USAGE;
+}
+
+static int check_config(const struct cli_options *o)
+{
+    static struct config_errors errors;
+    static struct config config;
+    const struct config *c = &config;
+    int r = session_load(o, true, &config, &errors);
+
+    if (o->json && o->config_path[0])
+        return print_mistakes(o->config_path, c, &errors);
+    if (r != CLI_OK)
+        return r;
     printf("%s: no mistakes found; the database may be silent for %llu ms without harm\n", c->file,
            (unsigned long long)(lease_timing_silent_ns(&c->timing) / LEASE_NS_PER_MS));
     warn(c);
@@ -46,8 +73,8 @@ int verb_run(const struct cli_options *o)
 {
     static struct config config;
 
-    if (o->json && !o->print_config) {
-        fprintf(stderr, "galera-lease run: --json is for --print-config\n");
+    if (o->json && !o->print_config && !o->check_config) {
+        fprintf(stderr, "galera-lease run: --json is for --print-config and --check-config\n");
         return CLI_USAGE;
     }
     if (o->print_config && o->check_config) {
@@ -56,11 +83,11 @@ int verb_run(const struct cli_options *o)
     }
     if (o->print_config)
         return print_config(o);
+    if (o->check_config)
+        return check_config(o);
     int r = session_config(o, true, &config);
 
-    if (r != CLI_OK)
-        return r;
-    return o->check_config ? check_config(&config) : app_run(&config, o->trace);
+    return r == CLI_OK ? app_run(&config, o->trace) : r;
 }
 
 int verb_version(const struct cli_options *o)

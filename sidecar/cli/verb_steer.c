@@ -2,6 +2,7 @@
  * step-down, switchover, hold, unhold: a request in the database, from any host; the leader claims it, acts,
  * and writes the outcome. alarm ack and release are requests too, which the database itself acts on.
  */
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -21,7 +22,26 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * LEASE_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-static int await_outcome(struct sync *sync, uint64_t request, uint64_t until)
+/* @outcome NULL: it is not known, or was not waited for. */
+static int print_outcome(const struct cli_options *o, uint64_t request, const char *claimed_by,
+                         const char *outcome)
+{
+    if (!o->json) {
+        if (outcome)
+            printf("%s%s%s\n", claimed_by, claimed_by[0] ? ": " : "", outcome);
+        else
+            printf("request %llu is written\n", (unsigned long long)request);
+        return 0;
+    }
+    json_auto_t *j = json_pack("{s:I, s:s, s:s?, s:b}", "request", (json_int_t)request, "member", claimed_by,
+                               "outcome", outcome, "done", outcome && strncmp(outcome, "done", 4) == 0);
+    int r = j ? json_dumpf(j, stdout, JSON_INDENT(2)) : -1;
+
+    putchar('\n');
+    return r;
+}
+
+static int await_outcome(const struct cli_options *o, struct sync *sync, uint64_t request, uint64_t until)
 {
     char claimed_by[ROWS_TEXT_MAX + 1], outcome[ROWS_TEXT_MAX + 1];
     struct sync_error error = {0};
@@ -32,8 +52,9 @@ static int await_outcome(struct sync *sync, uint64_t request, uint64_t until)
         if (r != 0)
             return session_failed("cannot read the outcome", r, &error);
         if (outcome[0]) {
-            printf("%s%s%s\n", claimed_by, claimed_by[0] ? ": " : "", outcome);
-            return strncmp(outcome, "done", 4) == 0 ? CLI_OK : CLI_FAILED;
+            bool done = strncmp(outcome, "done", 4) == 0;
+
+            return print_outcome(o, request, claimed_by, outcome) == 0 && done ? CLI_OK : CLI_FAILED;
         }
         if (now_ns() >= until) {
             fprintf(stderr, "galera-lease: %s within the time limit; the request stays\n",
@@ -119,11 +140,9 @@ static int steer(const struct cli_options *o, enum rows_action action)
     r = ask(sync, &wanted, config.timing.ttl_ns / LEASE_NS_PER_MS, &request);
     if (r != CLI_OK)
         return r;
-    if (!o->wait) {
-        printf("request %llu is written\n", (unsigned long long)request);
-        return CLI_OK;
-    }
-    return await_outcome(sync, request, until);
+    if (!o->wait)
+        return print_outcome(o, request, "", NULL) == 0 ? CLI_OK : CLI_FAILED;
+    return await_outcome(o, sync, request, until);
 }
 
 static int missing(const char *verb, const char *option, const char *why)

@@ -8,20 +8,21 @@
 
 static const struct cli_verb verbs[] = {
     {"run", "clRCVj", 0, verb_run, "run the sidecar until SIGTERM"},
-    {"init", "cltSupPA", 60, verb_init, "create schema, lease row and account; safe to repeat"},
-    {"list", "cltjL", 10, verb_list, "the members of the lease, and who leads"},
+    {"init", "cltjSupPA", 60, verb_init, "create schema, lease row and account; safe to repeat"},
+    {"list", "cltjLWi", 10, verb_list, "the members of the lease, and who leads"},
     {"status", "cltj", 10, verb_status, "this host's sidecar: role, time left, why it does not lead"},
     {"check", "cltjH", 10, verb_check, "the doctor: what is wrong, or will be, and what to do",
      .exits = "0 all is well, 1 warnings, 2 failures, 3 it could not look", .usage = CHECK_UNKNOWN},
-    {"step-down", "cltrwn", 30, verb_step_down, "ask the leader to stop its controller and let another lead"},
-    {"switchover", "cltTrwn", 30, verb_switchover,
+    {"step-down", "cltjrwn", 30, verb_step_down,
+     "ask the leader to stop its controller and let another lead"},
+    {"switchover", "cltjTrwn", 30, verb_switchover,
      "ask the leader to hand the lease to the member named by --to"},
-    {"hold", "cltFrwn", 10, verb_hold,
+    {"hold", "cltjFrwn", 10, verb_hold,
      "lengthen the lease for maintenance: the database may be away so long"},
-    {"unhold", "cltwn", 10, verb_unhold, "end a hold before its time"},
+    {"unhold", "cltjwn", 10, verb_unhold, "end a hold before its time"},
     {"history", "cltsj", 10, verb_history, "what happened to the lease, who asked for it and why"},
-    {"alarm ack", "cltrwn", 10, verb_alarm_ack, "acknowledge the open alarms of the lease"},
-    {"release", "cltIrwn", 10, verb_release,
+    {"alarm ack", "cltjrwn", 10, verb_alarm_ack, "acknowledge the open alarms of the lease"},
+    {"release", "cltjIrwn", 10, verb_release,
      "free a lease whose controller you stopped yourself, when its sidecar can't"},
     {"replay", "Ej", 0, verb_replay, "tell the core again what a recording says, and compare what it answers",
      "FILE"},
@@ -35,6 +36,7 @@ static const struct cli_option {
     {'c', "config", "FILE", "configuration of the lease"},
     {'l', "lease", "NAME", "short for --config /etc/galera-lease/NAME.conf"},
     {'t', "timeout", "TIME", "give up after this long, like 10s"},
+    {'j', "json", NULL, "for programs"},
     {'s', "since", "TIME", "how far back, like 12h (24h if not given)"},
     {'I', "i-stopped-it", NULL, "the old controller is stopped, and you made sure"},
     {'T', "to", "MEMBER", "who is to lead; without it any other member"},
@@ -45,8 +47,9 @@ static const struct cli_option {
     {'p', "password-file", "FILE", "its password; nobody else may read the file (chmod 600)"},
     {'A', "account-host", "HOST",
      "from where the sidecars log in over TCP, like 10.0.0.%; everywhere if not given"},
-    {'j', "json", NULL, "for programs"},
     {'L', "long", NULL, "with the time since each member was seen"},
+    {'W', "watch", NULL, "again and again, until Ctrl-C; --timeout is for each look"},
+    {'i', "interval", "TIME", "how often to look, 100ms to 1h (1s if not given)"},
     {'H', "hooks", NULL, "run the check hook, too, and tell whether it agrees with this member's role"},
     {'P', "print-sql", NULL, "print what would be done, for somebody else to run"},
     {'C', "check-config", NULL, "only say what is wrong with configuration, hooks and password file"},
@@ -160,6 +163,13 @@ static int take(const struct cli_verb *v, struct cli_options *o, int letter, con
             return refuse(v, "--since ", text,
                           "is no time: write a whole number and s, m or h, up to 876000h");
         break;
+    case 'i':
+        if (parse_duration_ns(text, &o->interval_ns) < 0 || o->interval_ns < 100 * LEASE_NS_PER_MS ||
+            o->interval_ns > 3600 * LEASE_NS_PER_S)
+            return refuse(v, "--interval ", text,
+                          "is no time: write a whole number and ms, s or m, from 100ms to 1h");
+        break;
+    case 'W': o->watch = true; break;
     case 'I': o->stopped_it = true; break;
     case 'j': o->json = true; break;
     case 'L': o->long_list = true; break;

@@ -427,7 +427,7 @@ LINES = [
     (("switchover", "--lease", "a", "--to"), "galera-lease switchover: option '--to' requires an argument\n"),
     (("switchover", "--lease", "a", "--to", "../m"),
      'galera-lease switchover: --to "../m" is no member name; see galera-lease switchover --help\n'),
-    (("run", "--lease", "a", "--json"), "galera-lease run: --json is for --print-config\n"),
+    (("run", "--lease", "a", "--json"), "galera-lease run: --json is for --print-config and --check-config\n"),
     (("run", "--lease", "a", "--trace"), "galera-lease run: option '--trace' requires an argument\n"),
     (("replay",), 'galera-lease replay: "FILE" is missing; see galera-lease replay --help\n'),
     (("replay", "a", "--json", "--scenario"), "galera-lease replay: --scenario has no --json\n"),
