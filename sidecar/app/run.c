@@ -187,7 +187,7 @@ static int prepare(struct node *n, struct lease_memory *memory)
 
 int app_run(struct config *c, const char *trace)
 {
-    static struct node node; /* one a process; tens of kilobytes */
+    static struct node node; /* one a process; its trail alone is 128 KiB */
     struct node *n = &node;
     struct lease_config lease_config;
     struct lease_memory memory = {0};

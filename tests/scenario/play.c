@@ -6,7 +6,7 @@
 
 #include "util/parse.h"
 
-#define WORDS_MAX 256
+#define WORDS_MAX 2048 /* a list of as many members as there can be */
 
 struct taken play_taken;
 
@@ -239,7 +239,7 @@ static int choose(const char *word, const char *const *list)
 static int parse_as(const char *type, char *words[], unsigned count, struct trace_event *ret,
                     const char **ret_what)
 {
-    char line[TRACE_LINE_MAX];
+    static char line[TRACE_LIST_MAX];
     struct trace_error error;
     size_t length = (size_t)snprintf(line, sizeof line, "%s", type);
 
@@ -642,7 +642,8 @@ static const struct verb verbs[] = {
 
 int play_line(struct play *p, const char *line, const char **what)
 {
-    char copy[TRACE_LINE_MAX], *words[WORDS_MAX], *save = NULL;
+    static char copy[TRACE_LIST_MAX], *words[WORDS_MAX];
+    char *save = NULL;
     unsigned count = 0;
 
     if (snprintf(copy, sizeof copy, "%s", line) >= (int)sizeof copy)
