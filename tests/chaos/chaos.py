@@ -176,9 +176,21 @@ def run(seed, faults, beyond):
         if world:
             world.end()
         lab.down()
+    problems = problems or replay(world)
     if not problems:
         shutil.rmtree(directory, ignore_errors=True)
     return passed, 1 if problems else 0
+
+
+def replay(world):
+    """What every sidecar's core was told, told again: it must answer alike."""
+    try:
+        said = world.group.replay()
+    except AssertionError as error:
+        print(f"PROBLEM REPLAY: {error}")
+        return [str(error)]
+    print(f"replayed: {sum(s['steps'] for s in said)} steps of {sum(s['runs'] for s in said)} runs of sidecars, all as recorded", flush=True)
+    return []
 
 
 def fail(this, directory, problems, again):
