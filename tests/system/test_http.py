@@ -58,10 +58,10 @@ def three_served(group):
 
 def test_every_role(group):
     """One member through all the roles that last, each made to last by a slow hook."""
-    m = add(group, 1, demote_budget="2500ms")
+    m = add(group, 1, demote_budget="2500ms", kill_budget="1500ms")
     m.hook["promote"] = hook_script(m, "promote", f"sleep 1\nexec {m.hook['promote']}\n")
     m.hook["demote"] = hook_script(m, "demote", f"sleep 1.5\nexec {m.hook['demote']}\n")
-    m.hook["fence"] = hook_script(m, "fence", f"sleep 0.7\nexec {m.hook['fence']}\n")
+    m.hook["fence"] = hook_script(m, "fence", f"sleep 0.5\nexec {m.hook['fence']}\n")
     group.init().start()
     nobody = {"/leader": 503, "/follower": 503, "/health": 200, "/redirect": 503}
 
@@ -99,9 +99,9 @@ def test_no_before_the_demote_hook(group):
     wait_for("leader again", lambda: m.role() == "leader", 15)
     assert m.terminate() == 0
     assert len(asked("promote")) >= 3 and set(asked("promote")) == {"promote 503"}
-    # The first demote is that of the boot: nobody listens yet.
-    assert asked("demote")[0] == "demote 0" and len(asked("demote")) >= 3
-    assert set(asked("demote")[1:]) == {"demote 503"}, asked("demote")
+    assert len(asked("demote")) >= 3
+    # The first demote is that of the boot: maybe nobody listens yet.
+    assert asked("demote")[0] in ("demote 0", "demote 503") and set(asked("demote")[1:]) == {"demote 503"}, asked("demote")
     assert set(asked("fence")) == {"fence 503"}
 
 
@@ -239,14 +239,14 @@ def test_what_it_says(group):
     checked = subprocess.run(["promtool", "check", "metrics"], input=web(leader, "/metrics").body, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert checked.returncode == 0 and checked.stdout == "", checked.stdout
-    before = metrics(leader)
+    before = wait_for("a renewal", lambda: (lambda f: f if f["galera_lease_renewal_duration_seconds_count"] > 0 else None)(metrics(leader)), 5)
     assert before['galera_lease_role{role="leader"}'] == 1 and before["galera_lease_leader"] == 1
     assert before["galera_lease_elections_total"] == 1 and before["galera_lease_epoch"] == 1
     assert 0 < before["galera_lease_remaining_seconds"] < TTL
     assert before['galera_lease_renewals_total{outcome="confirmed"}'] == before["galera_lease_renewal_duration_seconds_count"] > 0
     assert before['galera_lease_hook_duration_seconds_count{hook="promote"}'] == 1
     assert before["galera_lease_guardian_up"] == 1 and before["galera_lease_guardian_restarts_total"] == 0
-    assert sum(v for k, v in before.items() if k.startswith("galera_lease_endpoint_in_use")) == 1
+    wait_for("the endpoint", lambda: sum(v for k, v in metrics(leader).items() if k.startswith("galera_lease_endpoint_in_use")) == 1, 5)
     assert leader.cli("switchover", "--to", other.name, "--reason", "x").returncode == 0
     wait_for("the other's yes", lambda: code(other, "/leader") == 200, 10)
     for m in group.members:
