@@ -140,6 +140,7 @@ static void look(const struct cli_options *o, const struct config *c, const char
     look_nodes(&login, facts);
     login.limit_ns = o->timeout_ns / 4;
     look_database(&login, facts);
+    look_http(facts);
     if (o->hooks)
         look_check_hook(facts);
 }

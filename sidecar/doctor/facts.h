@@ -48,6 +48,7 @@ struct doctor_database {
     struct lease_row row;
     struct rows_member *members; /* malloc'ed */
     size_t member_count;
+    bool *http_away;  /* malloc'ed, one for each member: it names an HTTP port, and that cannot be reached */
     bool held_longer; /* a hold is on: the row has another ttl */
     uint64_t open_alarms;
     size_t table_count;

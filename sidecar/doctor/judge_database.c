@@ -318,6 +318,12 @@ static void judge_member(const struct doctor_facts *facts, const struct rows_mem
             f, FINDING_WARN, "members", m->member.name,
             "start its sidecar, or look at that host; a host that is gone for good leaves this row behind",
             "not seen since %s (UTC)", m->seen_at);
+    if (d->http_away && d->http_away[m - d->members] && seen(facts, m))
+        findings_add(
+            f, FINDING_WARN, "http", m->member.name,
+            "let this host reach that port, or look at http_listen there (loopback is for that host alone)",
+            "its HTTP port %s:%u cannot be reached from here: /redirect and balancers on this host go astray",
+            m->address, m->http_port);
     if (m->member.drifted)
         findings_add(f, FINDING_WARN, "members", m->member.name,
                      "make the controller's files the same on every host",

@@ -20,6 +20,10 @@ void look_nodes(const struct look_login *login, struct doctor_facts *facts);
 /* Asks the first endpoint of use what stands in the database. */
 void look_database(const struct look_login *login, struct doctor_facts *facts);
 
+/* Tries the HTTP ports that the other members name, if this one serves other hosts, too. Blocks for a second
+ * at most, if none answers. */
+void look_http(struct doctor_facts *facts);
+
 /* Sidecar, guardian, launcher, unit. */
 void look_host(struct doctor_facts *facts);
 

@@ -102,6 +102,8 @@ void look_database(const struct look_login *l, struct doctor_facts *facts)
 void look_deinit(struct doctor_facts *facts)
 {
     free(facts->database.members);
+    free(facts->database.http_away);
+    facts->database.http_away = NULL;
     facts->database.members = NULL;
     facts->database.member_count = 0;
 }

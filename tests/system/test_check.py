@@ -3,6 +3,7 @@ away, closed, without a quorum or without the schema."""
 import json
 import os
 import pathlib
+import subprocess
 import time
 
 import pymysql
@@ -283,3 +284,31 @@ def test_configuration_with_mistakes(group):
     assert checked.code == FAIL and checked.says("FAIL", "config", 'ttl: "6" is no duration')
     for args in (("--config", str(group.dir / "none")), ("--timeout", "1"), ("--nonsense",)):
         assert member.cli("check", *args).returncode == UNKNOWN
+
+
+@pytest.mark.deep
+def test_http_port_that_is_closed_to_this_host(group):
+    """Two members serve others; of one the packets are dropped, as by a firewall."""
+    for index in (1, 2):
+        member = group.add(index, http_listen=f"0.0.0.0:{8000 + index}")
+        by_sockets(member)
+    group.init().start()
+    group.wait_leader(10)
+    one, other = group.members
+    where = other.node.inside()
+
+    def found():
+        # The endpoints are sockets; the port is looked for from the first host's network.
+        done = one.cli("check", "--json", timeout=15, inside=True)
+        return [f for f in json.loads(done.stdout)["findings"] if f["topic"] == "http"]
+
+    wait_for("both ports", lambda: len(other.node.query(
+        "SELECT 1 FROM galera_lease.member WHERE lease = %s AND http_port > 0", (group.lease,))) == 2, 10)
+    assert found() == []
+    subprocess.run([*where, "nft", "add table inet doctor; add chain inet doctor in { type filter hook input priority 0; }; "
+                    "add rule inet doctor in tcp dport 8002 drop"], check=True)
+    try:
+        (finding,) = found()
+    finally:
+        subprocess.run([*where, "nft", "delete table inet doctor"], check=True)
+    assert finding["where"] == other.name and f"{other.node.address}:8002 cannot be reached" in finding["text"]

@@ -313,6 +313,8 @@ SPOIL(double_gone, strcpy(config.member, "node3"); strcpy(members[2].address, "1
 SPOIL(name_without_sidecar, x.host.sidecar = false)
 SPOIL(unseen, members[2].seen_ms = 9001)
 SPOIL(ended, members[2].seen_ms = 90001; strcpy(members[2].role, "ended"))
+static bool http_away[3] = {false, true, false};
+SPOIL(no_http, x.database.http_away = http_away; members[1].http_port = 8008)
 SPOIL(drift, members[1].member.drifted = true)
 SPOIL(same_address, strcpy(members[2].address, "10.0.0.2"))
 SPOIL(nobody, x.database.row.state = LEASE_ROW_FREE)
@@ -436,6 +438,7 @@ static const struct {
      "of its own"},
     {CASE(name_without_sidecar), FINDING_WARN, "members", "was seen 0.9 s ago", "of its own"},
     {CASE(unseen), FINDING_WARN, "members", "not seen since 2026-01-02 03:04:05", "start its sidecar"},
+    {CASE(no_http), FINDING_WARN, "http", "HTTP port 10.0.0.2:8008 cannot be reached", "http_listen"},
     {CASE(drift), FINDING_WARN, "members", "differ from the leader's", "the same"},
     {CASE(same_address), FINDING_WARN, "members", "same address as node2: 10.0.0.2", "address"},
     {CASE(nobody), FINDING_WARN, "members", "nobody leads; 3 member(s) live", "galera-lease list"},
