@@ -1,19 +1,17 @@
 /* What an event says goes into the state. Nothing is decided here. */
 #include "core/internal.h"
 
-/* An epoch that no honest history reaches: from a hand-edited row, not to be counted on. */
-#define EPOCH_ABSURD (UINT64_C(1) << 62)
-
+/* What lies above comes from a row edited by hand, and is not to be counted on. */
 static void remember_epoch(struct lease *l, uint64_t epoch)
 {
-    if (epoch < EPOCH_ABSURD)
+    if (epoch <= LEASE_EPOCH_MAX)
         l->epoch_seen = max_u64(l->epoch_seen, epoch);
 }
 
 /* R8: a claim on its way must end above what others remember, also if that is the very number it chose. */
 static void outrun_claim(struct lease *l, uint64_t epoch)
 {
-    if (l->claim_open && !l->claim_resume && epoch >= l->claim_epoch && epoch < EPOCH_ABSURD)
+    if (l->claim_open && !l->claim_resume && epoch >= l->claim_epoch && epoch <= LEASE_EPOCH_MAX)
         l->claim_epoch = epoch + 1;
 }
 
@@ -23,10 +21,11 @@ static void absorb_start(struct lease *l, const struct lease_memory *m, struct l
     l->started = true;
     l->name_previous = m->incarnation;
     remember_epoch(l, m->epoch_seen);
+    remember_epoch(l, m->epoch); /* a file says both, and need not be of our own making */
     l->epoch_saved = l->epoch_seen;
     l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
     l->poll_fast_ns = l->now.fast_ns;
-    if (nonce_is_zero(&m->nonce) || m->remaining_ns == 0 || m->epoch == 0 || m->epoch >= EPOCH_ABSURD) {
+    if (nonce_is_zero(&m->nonce) || m->remaining_ns == 0 || m->epoch == 0 || m->epoch > LEASE_EPOCH_MAX) {
         l->saved_erased = true;
         return;
     }

@@ -36,6 +36,9 @@
 #define LEASE_COMMANDS_MAX 32
 #define LEASE_HOLD_MAX_NS  (LEASE_NS_PER_S * 3600 * 24) /* the longest ttl of a row, as in the schema */
 #define LEASE_NEVER        UINT64_MAX
+/* No honest history comes near. A row with more in epoch or counter is malformed: there is nothing above it.
+ */
+#define LEASE_EPOCH_MAX ((UINT64_C(1) << 62) - 1)
 
 /* ------------------------------------------------------------------ values */
 

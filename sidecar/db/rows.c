@@ -65,6 +65,12 @@ static bool decode_u32(const struct table *table, size_t row, size_t column, uin
     return true;
 }
 
+/* Epochs and counters: one that nothing can exceed would be the last that this lease ever has. */
+static bool decode_version(const struct table *table, size_t row, size_t column, uint64_t *ret_value)
+{
+    return table_u64(table, row, column, ret_value) && *ret_value <= LEASE_EPOCH_MAX;
+}
+
 static bool decode_state(const char *text, enum lease_row_state *ret_state)
 {
     for (enum lease_row_state state = LEASE_ROW_FREE; state <= LEASE_ROW_HANDOVER; state++)
@@ -80,12 +86,13 @@ bool rows_lease_decode(const struct table *table, size_t row, struct lease_row *
     static const struct lease_nonce nobody = {};
     struct lease_row out = {};
 
-    if (!table || table->columns != 8 || !table_u64(table, row, 0, &out.version.epoch) ||
-        !table_u64(table, row, 1, &out.version.counter) || !decode_nonce(table, row, 2, &out.version.nonce) ||
+    if (!table || table->columns != 8 || !decode_version(table, row, 0, &out.version.epoch) ||
+        !decode_version(table, row, 1, &out.version.counter) ||
+        !decode_nonce(table, row, 2, &out.version.nonce) ||
         !decode_u32(table, row, 3, UINT32_MAX, &out.ttl_ms) || out.ttl_ms == 0 ||
         !decode_state(table_text(table, row, 4), &out.state) ||
         !decode_name(table, row, 5, true, out.holder) || !decode_name(table, row, 6, true, out.target) ||
-        !table_u64(table, row, 7, &out.epoch_table))
+        !decode_version(table, row, 7, &out.epoch_table))
         return false;
     /* Identity is the nonce: a row that an edit by hand called free under a living nonce is still held. */
     if (memcmp(&out.version.nonce, &nobody, sizeof(nobody)) != 0 && out.state == LEASE_ROW_FREE)

@@ -120,24 +120,40 @@ static bool decode_lease(const char *const *good, size_t change, const char *wit
 
 static void test_lease_row(void **state)
 {
-    static const char *const good[8] = {"18446744073709551615", "7", HEX, "20000", "held", "node1", "", "41"};
+    static const char *const good[8] = {"4611686018427387903", "7", HEX, "20000", "held", "node1", "", "41"};
     static const char long_name[] =
         "a123456789012345678901234567890123456789012345678901234567890123"; /* 64 */
     static const struct {
         size_t column;
         const char *text;
-    } bad[] = {{0, NULL},   {0, "-1"},         {0, "18446744073709551616"},
-               {0, " 1"},   {0, ""},           {1, "1.0"},
-               {2, ""},     {2, "00"},         {2, "0011223344556677889GaabbCCDDEEFF"},
-               {3, "0"},    {3, "4294967296"}, {4, ""},
-               {4, "HELD"}, {4, "gone"},       {5, "a b"},
-               {5, "../x"}, {5, long_name},    {6, NULL},
-               {6, "x\n"},  {7, NULL}};
+    } bad[] = {{0, NULL},
+               {0, "-1"},
+               {0, "18446744073709551616"},
+               {0, " 1"},
+               {0, ""},
+               {1, "1.0"},
+               {2, ""},
+               {2, "00"},
+               {2, "0011223344556677889GaabbCCDDEEFF"},
+               {3, "0"},
+               {3, "4294967296"},
+               {4, ""},
+               {4, "HELD"},
+               {4, "gone"},
+               {5, "a b"},
+               {5, "../x"},
+               {5, long_name},
+               {6, NULL},
+               {6, "x\n"},
+               {7, NULL},
+               {0, "4611686018427387904"},
+               {1, "18446744073709551615"},
+               {7, "4611686018427387904"}};
     struct lease_row row;
     (void)state;
 
     assert_true(decode_lease(good, 99, NULL, &row));
-    assert_true(row.version.epoch == UINT64_MAX && row.version.counter == 7 && row.ttl_ms == 20000);
+    assert_true(row.version.epoch == LEASE_EPOCH_MAX && row.version.counter == 7 && row.ttl_ms == 20000);
     assert_int_equal(row.version.nonce.bytes[15], 0xff);
     assert_int_equal(row.state, LEASE_ROW_HELD);
     assert_string_equal(row.holder, "node1");
