@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Who hears of changes of role and alarms: the notify hook. Each receiver has a courier with its own thread
- * and queue; nothing here is on the lease's way, and what goes wrong is logged and counted, no more.
+ * Who hears of changes of role and alarms: the notify hook and the webhooks. Each receiver has a courier with
+ * its own thread and queue; nothing here is on the lease's way, and what goes wrong is logged and counted, no
+ * more.
  */
 #include <jansson.h>
 #include <stddef.h>
@@ -19,12 +20,12 @@ struct receiver;
 struct announce {
     struct receiver *receivers[ANNOUNCE_RECEIVERS_MAX];
     size_t count;
-    uint64_t number; /* of the last notice */
 };
 
 /* That a receiver can't be had is logged, and no reason not to run. */
 void announce_start(struct node *node);
 
+/* Of every note: each receiver has its own choice. */
 void announce_note(struct node *node, const struct lease_command *note, const struct client_event *event);
 
 /* From the next notice on. */

@@ -6,13 +6,15 @@
 
 #include "app/config_reader.h"
 #include "util/parse.h"
+#include "web/request.h"
 
 /* @line 0: about the file as a whole. */
 static void complain_at(struct config_reader *r, const char *file, int line, const char *format, va_list args)
 {
     char text[400], number[16] = "";
+    int at = snprintf(text, sizeof text, "%s", r->within ? r->within : "");
 
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text + at, sizeof text - (size_t)at, format, args);
     parse_sanitise(text);
     if (line > 0)
         snprintf(number, sizeof number, ":%d", line);
@@ -53,14 +55,25 @@ static void take_line(struct config_reader *r, const struct option_row *o, const
     else if (o->type == OPTION_PATH && text[0] != '\0' && text[0] != '/')
         config_complain(r, where, "%s: \"%s\" must be an absolute path", o->name, text);
     else
-        strcpy(config_field(r->config, o), text);
+        strcpy(config_field(r->base, o), text);
+}
+
+static void take_url(struct config_reader *r, const struct option_row *o, const char *text,
+                     const config_setting_t *where)
+{
+    char reason[128];
+
+    if (printable(text) && text[0] != '\0' && web_url_check(text, reason, sizeof reason) != 0)
+        config_complain(r, where, "%s: \"%.200s\" %s", o->name, text, reason);
+    else
+        take_line(r, o, text, where);
 }
 
 static void take_name(struct config_reader *r, const struct option_row *o, const char *text,
                       const config_setting_t *where)
 {
     if (parse_name_valid(text))
-        strcpy(config_field(r->config, o), text);
+        strcpy(config_field(r->base, o), text);
     else
         config_complain(
             r, where,
@@ -85,7 +98,7 @@ static void take_duration(struct config_reader *r, const struct option_row *o, c
         format_duration(o->max * LEASE_NS_PER_MS, most, sizeof most);
         config_complain(r, where, "%s: %s is not between %s and %s", o->name, text, least, most);
     } else {
-        memcpy(config_field(r->config, o), &ns, sizeof ns);
+        memcpy(config_field(r->base, o), &ns, sizeof ns);
     }
 }
 
@@ -97,14 +110,14 @@ static void take_count(struct config_reader *r, const struct option_row *o, cons
     if (parse_u64(text, &value) < 0 || value < o->min || value > o->max)
         config_complain(r, where, "%s: %s is not between %u and %u", o->name, text, o->min, o->max);
     else
-        memcpy(config_field(r->config, o), &value, sizeof value);
+        memcpy(config_field(r->base, o), &value, sizeof value);
 }
 
 static void take_switch(struct config_reader *r, const struct option_row *o, const char *text)
 {
     bool value = strcmp(text, "true") == 0;
 
-    memcpy(config_field(r->config, o), &value, sizeof value);
+    memcpy(config_field(r->base, o), &value, sizeof value);
 }
 
 /* The text of any option but a list, from the file or (@where NULL) from the table. */
@@ -118,7 +131,10 @@ static void take_text(struct config_reader *r, const struct option_row *o, const
     case OPTION_DURATION: take_duration(r, o, text, where); break;
     case OPTION_COUNT: take_count(r, o, text, where); break;
     case OPTION_SWITCH: take_switch(r, o, text); break;
-    case OPTION_ENDPOINTS: break;
+    case OPTION_URL: take_url(r, o, text, where); break;
+    case OPTION_ENDPOINTS:
+    case OPTION_EVENTS:
+    case OPTION_WEBHOOKS: break;
     }
 }
 
@@ -158,7 +174,7 @@ static void take_endpoints(struct config_reader *r, const struct option_row *o, 
     }
 }
 
-static void take_value(struct config_reader *r, const struct option_row *o, const config_setting_t *s)
+void config_take_value(struct config_reader *r, const struct option_row *o, const config_setting_t *s)
 {
     const char *name = o->name;
     int type = config_setting_type(s);
@@ -166,6 +182,8 @@ static void take_value(struct config_reader *r, const struct option_row *o, cons
 
     if (o->type == OPTION_ENDPOINTS) {
         take_endpoints(r, o, s);
+    } else if (o->type == OPTION_EVENTS) {
+        config_take_events(r, o, s);
     } else if (o->type == OPTION_COUNT) {
         if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
             config_complain(r, s, "%s: must be a whole number without quotes", name);
@@ -187,6 +205,12 @@ static void take_value(struct config_reader *r, const struct option_row *o, cons
     }
 }
 
+void config_take_fallback(struct config_reader *r, const struct option_row *o)
+{
+    if (o->fallback)
+        take_text(r, o, o->fallback, NULL);
+}
+
 static void take_setting(struct config_reader *r, const config_setting_t *s)
 {
     const struct option_row *o = option_find(config_setting_name(s));
@@ -197,7 +221,10 @@ static void take_setting(struct config_reader *r, const config_setting_t *s)
         config_complain(r, s, "%s: there is no such option", config_setting_name(s));
         return;
     }
-    take_value(r, o, s);
+    if (o->type == OPTION_WEBHOOKS)
+        config_take_webhooks(r, s);
+    else
+        config_take_value(r, o, s);
     if (r->errors->count == mistakes) {
         struct config_origin *origin = &r->config->origins[o - option_rows];
 
@@ -212,8 +239,7 @@ static void defaults(struct config_reader *r, const config_t *file)
     struct lease_timing *t = &r->config->timing;
 
     for (size_t i = 0; i < option_row_count; i++)
-        if (option_rows[i].fallback)
-            take_text(r, &option_rows[i], option_rows[i].fallback, NULL);
+        config_take_fallback(r, &option_rows[i]);
     /* Before the file's own times are taken: they override what follows from its ttl. */
     if (ttl && config_setting_type(ttl) == CONFIG_TYPE_STRING)
         parse_duration_ns(config_setting_get_string(ttl), &t->ttl_ns);
@@ -232,7 +258,7 @@ __attribute__((format(printf, 4, 5))) static void complain_syntax(struct config_
 
 int config_load(const char *path, config_verify_fn verify, struct config *ret, struct config_errors *errors)
 {
-    struct config_reader r = {.path = path, .config = ret, .errors = errors, .verify = verify};
+    struct config_reader r = {.path = path, .config = ret, .base = ret, .errors = errors, .verify = verify};
     config_t file;
 
     memset(ret, 0, sizeof *ret);

@@ -5,7 +5,8 @@
  *
  * Durations are texts with a unit: a bare number is refused, because nobody can tell whether 20 was meant in
  * seconds. The password file must be a regular file of root or of the running user, with no permission at all
- * for group and others: there is no exception for groups, since who is in one changes behind our back.
+ * for group and others: there is no exception for groups, since who is in one changes behind our back. The
+ * same goes for a webhook's secret.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +18,8 @@
 #define CONFIG_TEXT_MAX      256
 #define CONFIG_PATH_MAX      256
 #define CONFIG_ENDPOINTS_MAX 16
+#define CONFIG_URL_MAX       1024
+#define CONFIG_WEBHOOKS_MAX  8
 #define CONFIG_ERRORS_MAX    64
 #define CONFIG_OPTIONS_MAX   96
 
@@ -24,6 +27,24 @@
 struct config_origin {
     char file[CONFIG_PATH_MAX];
     unsigned line; /* 0: nowhere, it is the default */
+};
+
+/* What a webhook hears of. */
+struct config_events {
+    uint32_t notes; /* one bit for each enum lease_note */
+    bool alarms;    /* ... and all that are alarms */
+};
+
+struct config_webhook {
+    char url[CONFIG_URL_MAX];
+    char secret_file[CONFIG_PATH_MAX], ca_file[CONFIG_PATH_MAX];
+    struct config_events events;
+    uint64_t timeout_ns, tries;
+};
+
+struct config_webhooks {
+    size_t count;
+    struct config_webhook list[CONFIG_WEBHOOKS_MAX];
 };
 
 struct config {
@@ -45,6 +66,7 @@ struct config {
     char promote[CONFIG_PATH_MAX], demote[CONFIG_PATH_MAX], fence[CONFIG_PATH_MAX], check[CONFIG_PATH_MAX];
     char precheck[CONFIG_PATH_MAX], notify[CONFIG_PATH_MAX];
     uint64_t notify_budget_ns;
+    struct config_webhooks webhooks;
     char state_dir[CONFIG_PATH_MAX], run_dir[CONFIG_PATH_MAX], libexec_dir[CONFIG_PATH_MAX];
     char cgroup[CONFIG_TEXT_MAX], log_level[CONFIG_TEXT_MAX];
 

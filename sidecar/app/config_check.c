@@ -68,24 +68,43 @@ static void check_timing(struct config_reader *r, const config_t *file)
     r->config->timing = asked;
 }
 
-static void check_rows(struct config_reader *r, const config_t *file)
+static void check_secret(struct config_reader *r, const struct option_row *o, const config_setting_t *given)
 {
+    char secret[ACCESS_PASSWORD_MAX + 1];
+    const char *path = config_field(r->base, o);
+    int result = access_password_read(path, secret);
+
+    explicit_bzero(secret, sizeof secret);
+    if (result != ACCESS_OK)
+        config_complain(r, given, "%s: %s %s", o->name, path, access_result_text(result));
+}
+
+void config_check_flags(struct config_reader *r, const struct option_row *o, const config_setting_t *given)
+{
+    const unsigned files = OPTION_HOOK | OPTION_READ | OPTION_SECRET;
+    const char *path = config_field(r->base, o);
     char reason[400];
 
+    /* A path that was refused already was not taken: it is empty. */
+    if (!(o->flags & files) || !r->verify || path[0] == '\0')
+        return;
+    if ((o->flags & OPTION_HOOK) && r->verify(path, reason, sizeof reason) != 0)
+        config_complain(r, given, "%s: hook refused: %s", o->name, reason);
+    if ((o->flags & OPTION_READ) && access(path, R_OK) < 0)
+        config_complain(r, given, "%s: %s cannot be read: %s", o->name, path, strerror(errno));
+    if (o->flags & OPTION_SECRET)
+        check_secret(r, o, given);
+}
+
+static void check_rows(struct config_reader *r, const config_t *file)
+{
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *o = &option_rows[i];
         const config_setting_t *given = config_lookup(file, o->name);
 
         if ((o->flags & OPTION_REQUIRED) && !given)
             config_complain(r, NULL, "%s: is missing (%s)", o->name, o->help);
-        /* A path that was refused already was not taken: it is empty. */
-        if ((o->flags & OPTION_HOOK) && r->verify && *(char *)config_field(r->config, o) &&
-            r->verify(config_field(r->config, o), reason, sizeof reason) != 0)
-            config_complain(r, given, "%s: hook refused: %s", o->name, reason);
-        if ((o->flags & OPTION_READ) && r->verify && *(char *)config_field(r->config, o) &&
-            access(config_field(r->config, o), R_OK) < 0)
-            config_complain(r, given, "%s: %s cannot be read: %s", o->name,
-                            (char *)config_field(r->config, o), strerror(errno));
+        config_check_flags(r, o, given);
     }
 }
 
@@ -132,21 +151,6 @@ static void check_member(struct config_reader *r, const config_t *file)
         strcpy(r->config->member, host);
     else
         config_complain(r, NULL, "member: is missing, and the host name \"%s\" cannot stand in for it", host);
-}
-
-static void check_password(struct config_reader *r, const config_t *file)
-{
-    char password[ACCESS_PASSWORD_MAX + 1];
-    const char *path = r->config->password_file;
-
-    if (!r->verify || path[0] == '\0')
-        return;
-    int result = access_password_read(path, password);
-
-    explicit_bzero(password, sizeof password);
-    if (result != ACCESS_OK)
-        config_complain(r, config_lookup(file, "password_file"), "password_file: %s %s", path,
-                        access_result_text(result));
 }
 
 static const char *first_remote(const struct config *c)
@@ -234,7 +238,6 @@ void config_check(struct config_reader *r, const config_t *file)
     check_words(r, file);
     check_standalone(r, file);
     check_member(r, file);
-    check_password(r, file);
     check_tls(r, file);
     check_http(r, file);
     if (!r->errors->timing_unread)

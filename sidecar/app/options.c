@@ -20,7 +20,7 @@ const struct option_row option_rows[] = {
     {"standalone", OPTION_SWITCH, 0, FIELD(standalone), "false", 0, 0,
      "true: the one endpoint may be a server without Galera; no quorum decides then"},
     {"user", OPTION_TEXT, OPTION_REQUIRED, FIELD(user), NULL, 0, 0, "database account of the sidecar"},
-    {"password_file", OPTION_PATH, 0, FIELD(password_file), "", 0, 0,
+    {"password_file", OPTION_PATH, OPTION_SECRET, FIELD(password_file), "", 0, 0,
      "its password, in a file that nobody else may read; empty: unix_socket authentication"},
     {"tls", OPTION_SWITCH, 0, FIELD(tls), "true", 0, 0,
      "false: endpoints on other hosts are spoken to in clear, where anybody may read and change what is "
@@ -68,6 +68,8 @@ const struct option_row option_rows[] = {
      "hook: hears of changes of role and alarms; nothing waits for it"},
     {"notify_budget", OPTION_DURATION, OPTION_RELOAD, FIELD(notify_budget_ns), "10s", 100, 3600000,
      "time for one notify hook"},
+    {"webhooks", OPTION_WEBHOOKS, 0, FIELD(webhooks), NULL, 0, 0,
+     "who else hears of it, by HTTP: groups with url, secret_file, events, ca_file, timeout, tries"},
     {"controller_unit", OPTION_TEXT, 0, FIELD(controller_unit), "", 0, 0,
      "the controller's systemd unit, for check to see that it does not start at boot"},
     {"controller_version", OPTION_TEXT, OPTION_RELOAD, FIELD(controller_version), "", 0, 0,

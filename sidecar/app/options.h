@@ -10,6 +10,9 @@ enum option_type {
     OPTION_SWITCH,    /* true or false */
     OPTION_COUNT,     /* whole number, min..max */
     OPTION_ENDPOINTS, /* list of "unix:/path" or "host:port" */
+    OPTION_URL,       /* http or https */
+    OPTION_EVENTS,    /* list of what is announced: "role", "alarm", or a note's name */
+    OPTION_WEBHOOKS,  /* list of groups, with rows of their own */
 };
 
 enum {
@@ -18,6 +21,7 @@ enum {
     OPTION_HOOK = 4,     /* looked at as a hook before the sidecar runs */
     OPTION_ADVISED = 8,  /* stands alive in the sample, though it may be left out */
     OPTION_READ = 16,    /* a file that must be readable before the sidecar runs */
+    OPTION_SECRET = 64,  /* a file with a secret: private, as the password file */
     OPTION_RELOAD = 32,  /* may change while the sidecar runs, also while it leads: SIGHUP */
 };
 
@@ -36,3 +40,7 @@ extern const struct option_row option_rows[];
 extern const size_t option_row_count;
 
 const struct option_row *option_find(const char *name);
+
+/* One group of `webhooks`; offsets are those of struct config_webhook. */
+extern const struct option_row option_webhook_rows[];
+extern const size_t option_webhook_row_count;

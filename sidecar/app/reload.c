@@ -56,6 +56,7 @@ static bool same(const struct option_row *o, const struct config *a, const struc
     switch (o->type) {
     case OPTION_NAME:
     case OPTION_TEXT:
+    case OPTION_URL:
     case OPTION_PATH: return strcmp(field(a, o), field(b, o)) == 0;
     case OPTION_ENDPOINTS:
         for (size_t i = 0; i < a->endpoint_count && i < b->endpoint_count; i++)
@@ -64,7 +65,9 @@ static bool same(const struct option_row *o, const struct config *a, const struc
         return a->endpoint_count == b->endpoint_count;
     case OPTION_DURATION:
     case OPTION_SWITCH:
-    case OPTION_COUNT: break;
+    case OPTION_COUNT:
+    case OPTION_EVENTS:
+    case OPTION_WEBHOOKS: break; /* what is read into has been zeroed */
     }
     return memcmp(field(a, o), field(b, o), o->size) == 0;
 }

@@ -132,8 +132,7 @@ void report_note(struct node *n, const struct lease_command *c)
                     "lease=%s what=\"%s\" means=\"too much waits for the database: this stands in the "
                     "log only\"",
                     n->config->name, event.what);
-    if (role || event.alarm)
-        announce_note(n, c, &event);
+    announce_note(n, c, &event);
     if (role)
         report_beat(n);
     if (role || c->note.note == LEASE_NOTE_HOLD || c->note.note == LEASE_NOTE_UNHOLD)

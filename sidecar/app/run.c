@@ -14,6 +14,7 @@
 #include "util/fsio.h"
 #include "util/journal.h"
 #include "util/log.h"
+#include "web/request.h"
 
 #define EXIT_RUN_FAILED 1
 #define EXIT_RUN_CONFIG 2
@@ -200,6 +201,8 @@ int app_run(struct config *c, const char *trace)
     log_info("start", "version=%s lease=%s member=%s ttl_ms=%" PRIu64, GALERA_LEASE_VERSION, c->name,
              c->member, c->timing.ttl_ns / LEASE_NS_PER_MS);
     caution_config(c);
+    if (web_init() < 0)
+        log_error("web", "lease=%s what=\"libcurl cannot be set up: webhooks will fail\"", c->name);
     n->config = c;
     n->hook_pidfd = n->hook_out_fd = n->page_fd = n->lock_fd = -1;
     if (getrandom(n->incarnation.bytes, sizeof n->incarnation.bytes, 0) !=

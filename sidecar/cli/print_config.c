@@ -8,16 +8,16 @@
 #include "cli/times.h"
 #include "util/parse.h"
 
-#define VALUE_MAX   (CONFIG_ENDPOINTS_MAX * (2 * CONFIG_TEXT_MAX + 4) + 4)
+#define VALUE_MAX   ((sizeof(struct config_webhook) + 512) * 2 * CONFIG_WEBHOOKS_MAX)
 #define FORMULA_MAX 192
 #define COLUMN      52 /* where the origins begin */
 
-static const void *field(const struct config *c, const struct option_row *o)
+static const void *field(const void *c, const struct option_row *o)
 {
     return (const char *)c + o->offset;
 }
 
-static uint64_t number(const struct config *c, const struct option_row *o)
+static uint64_t number(const void *c, const struct option_row *o)
 {
     uint64_t value;
 
@@ -48,13 +48,28 @@ static void put_endpoints(FILE *out, const struct config *c)
     putc(')', out);
 }
 
-static void put_value(FILE *out, const struct config *c, const struct option_row *o)
+/* By name, in the order of the notes. */
+static void put_events(FILE *out, const struct config_events *e)
+{
+    const char *comma = "";
+
+    putc('(', out);
+    for (enum lease_note note = LEASE_NOTE_ROLE; note <= LEASE_NOTE_DOUBLE; note++)
+        if (e->notes >> note & 1) {
+            fprintf(out, "%s\"%s\"", comma, lease_note_name(note));
+            comma = ", ";
+        }
+    fprintf(out, e->alarms ? "%s\"alarm\")" : ")", comma);
+}
+
+static void put_value(FILE *out, const void *c, const struct option_row *o)
 {
     char text[32];
 
     switch (o->type) {
     case OPTION_NAME:
     case OPTION_TEXT:
+    case OPTION_URL:
     case OPTION_PATH: put_quoted(out, field(c, o)); break;
     case OPTION_DURATION:
         format_duration(number(c, o), text, sizeof text);
@@ -63,7 +78,24 @@ static void put_value(FILE *out, const struct config *c, const struct option_row
     case OPTION_SWITCH: fputs(*(const bool *)field(c, o) ? "true" : "false", out); break;
     case OPTION_COUNT: fprintf(out, "%" PRIu64, number(c, o)); break;
     case OPTION_ENDPOINTS: put_endpoints(out, c); break;
+    case OPTION_EVENTS: put_events(out, field(c, o)); break;
+    case OPTION_WEBHOOKS: break; /* no value of a group */
     }
+}
+
+static void put_webhooks(FILE *out, const struct config_webhooks *all)
+{
+    putc('(', out);
+    for (size_t i = 0; i < all->count; i++) {
+        fputs(i > 0 ? ", { " : "{ ", out);
+        for (size_t k = 0; k < option_webhook_row_count; k++) {
+            fprintf(out, "%s = ", option_webhook_rows[k].name);
+            put_value(out, &all->list[i], &option_webhook_rows[k]);
+            fputs("; ", out);
+        }
+        putc('}', out);
+    }
+    putc(')', out);
 }
 
 static void put_option(FILE *out, const struct config *c, size_t i)
@@ -75,7 +107,10 @@ static void put_option(FILE *out, const struct config *c, size_t i)
 
     if (f) {
         fprintf(f, "%s%s = ", origin->line ? "" : "# ", o->name);
-        put_value(f, c, o);
+        if (o->type == OPTION_WEBHOOKS)
+            put_webhooks(f, field(c, o));
+        else
+            put_value(f, c, o);
         putc(';', f);
         fclose(f);
     }
@@ -148,21 +183,67 @@ static json_t *json_endpoints(const struct config *c)
     return list;
 }
 
+static json_t *json_events(const struct config_events *e)
+{
+    json_t *list = json_array();
+
+    for (enum lease_note note = LEASE_NOTE_ROLE; note <= LEASE_NOTE_DOUBLE; note++)
+        if (e->notes >> note & 1)
+            json_array_append_new(list, json_string(lease_note_name(note)));
+    if (e->alarms)
+        json_array_append_new(list, json_string("alarm"));
+    return list;
+}
+
+static void set_value(json_t *j, const char *key, const void *c, const struct option_row *o)
+{
+    char text[32];
+    json_t *value = NULL;
+
+    switch (o->type) {
+    case OPTION_NAME:
+    case OPTION_TEXT:
+    case OPTION_URL:
+    case OPTION_PATH: value = json_string(field(c, o)); break;
+    case OPTION_DURATION:
+        format_duration(number(c, o), text, sizeof text);
+        value = json_string(text);
+        break;
+    case OPTION_SWITCH: value = json_boolean(*(const bool *)field(c, o)); break;
+    case OPTION_COUNT: value = json_integer((json_int_t)number(c, o)); break;
+    case OPTION_ENDPOINTS: value = json_endpoints(c); break;
+    case OPTION_EVENTS: value = json_events(field(c, o)); break;
+    case OPTION_WEBHOOKS: break; /* no value of a group */
+    }
+    json_object_set_new(j, key, value);
+}
+
+static json_t *json_webhooks(const struct config_webhooks *all)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < all->count; i++) {
+        json_t *group = json_object();
+
+        for (size_t k = 0; k < option_webhook_row_count; k++)
+            set_value(group, option_webhook_rows[k].name, &all->list[i], &option_webhook_rows[k]);
+        json_array_append_new(list, group);
+    }
+    return list;
+}
+
 static json_t *json_option(const struct config *c, size_t i)
 {
     const struct option_row *o = &option_rows[i];
     const struct config_origin *origin = &c->origins[i];
-    json_t *j = o->type == OPTION_DURATION ? json_duration("value", number(c, o)) : json_object();
+    json_t *j = json_pack("{s:s}", "name", o->name);
 
-    json_object_set_new(j, "name", json_string(o->name));
-    if (o->type == OPTION_ENDPOINTS)
-        json_object_set_new(j, "value", json_endpoints(c));
-    else if (o->type == OPTION_COUNT)
-        json_object_set_new(j, "value", json_integer((json_int_t)number(c, o)));
-    else if (o->type == OPTION_SWITCH)
-        json_object_set_new(j, "value", json_boolean(*(const bool *)field(c, o)));
-    else if (o->type != OPTION_DURATION)
-        json_object_set_new(j, "value", json_string(field(c, o)));
+    if (o->type == OPTION_WEBHOOKS)
+        json_object_set_new(j, "value", json_webhooks(field(c, o)));
+    else
+        set_value(j, "value", c, o);
+    if (o->type == OPTION_DURATION)
+        json_object_set_new(j, "ns", json_integer((json_int_t)number(c, o)));
     json_object_set_new(j, "default", json_boolean(origin->line == 0));
     json_object_set_new(j, "file", origin->line ? json_string(origin->file) : json_null());
     json_object_set_new(j, "line", origin->line ? json_integer(origin->line) : json_null());

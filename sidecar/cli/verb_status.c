@@ -79,6 +79,22 @@ static void reload_lines(const json_t *r)
         printf("%-12sa restart, to change %s\n", "waits for:", text);
 }
 
+/* "webhook1:   12 delivered, 1 failed, 0 dropped, 2 waiting: it answered 500" */
+static void receiver_line(const json_t *r)
+{
+    const char *name = json_string_value(json_object_get(r, "name"));
+    const char *error = json_string_value(json_object_get(r, "error"));
+    char title[STATUS_TEXT_MAX], clean[STATUS_TEXT_MAX];
+
+    snprintf(title, sizeof title, "%s:", name ? name : "?");
+    parse_sanitise(title);
+    snprintf(clean, sizeof clean, "%lld delivered, %lld failed, %lld dropped, %lld waiting%s%s",
+             number_of(r, "delivered"), number_of(r, "failed"), number_of(r, "dropped"),
+             number_of(r, "waiting"), error && error[0] ? ": " : "", error ? error : "");
+    parse_sanitise(clean);
+    printf("%-12s%s\n", title, clean);
+}
+
 static void print_status(const json_t *s)
 {
     json_t *e;
@@ -100,6 +116,7 @@ static void print_status(const json_t *s)
     if (json_is_true(json_object_get(s, "regression")))
         printf("%-12s%s\n", "ALARM:", "the epoch in the database went back: commits were lost");
     json_array_foreach(json_object_get(s, "endpoints"), i, e) endpoint_line(e);
+    json_array_foreach(json_object_get(s, "receivers"), i, e) receiver_line(e);
     line("last error:", s, "last_error", "");
     reload_lines(json_object_get(s, "reload"));
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#define GRACE_NS 150000000u /* for a delivery to see that nobody waits any more */
+
 struct courier {
     struct courier_config config;
     pthread_t thread;
@@ -147,18 +149,33 @@ bool courier_ending(struct courier *c)
     return atomic_load(&c->abandoned);
 }
 
-bool courier_end(struct courier *c, uint64_t patience_ns)
+void courier_stop(struct courier *c)
 {
-    struct timespec until = in_ns(patience_ns);
-    bool over;
-
     pthread_mutex_lock(&c->lock);
     c->ending = true;
     pthread_cond_signal(&c->news);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* The lock is held. */
+static void wait_end(struct courier *c, uint64_t ns)
+{
+    struct timespec until = in_ns(ns);
+
     while (!c->over && pthread_cond_timedwait(&c->ended, &c->lock, &until) != ETIMEDOUT)
         ;
-    over = c->over;
+}
+
+bool courier_end(struct courier *c, uint64_t patience_ns)
+{
+    bool over;
+
+    courier_stop(c);
+    pthread_mutex_lock(&c->lock);
+    wait_end(c, patience_ns);
     atomic_store(&c->abandoned, true);
+    wait_end(c, GRACE_NS);
+    over = c->over;
     pthread_mutex_unlock(&c->lock);
     if (!over) {
         pthread_detach(c->thread);

@@ -49,11 +49,16 @@ bool courier_put(struct courier *courier, const struct notice *notice, uint64_t 
 
 void courier_counts(struct courier *courier, struct courier_counts *ret);
 
-/* Does nobody wait any more? For a delivery that takes long. Thread: any. */
+/* Does nobody wait any more? A delivery that takes long and asks breaks off then. Thread: any. */
 bool courier_ending(struct courier *courier);
 
+/* From now on each is tried once, without a pause before; courier_end() is to follow. To end several at once.
+ */
+void courier_stop(struct courier *courier);
+
 /*
- * Lets what waits go out, each tried once, for @patience_ns at most. True: all is over and freed. False: its
+ * Lets what waits go out, each tried once, for @patience_ns at most, and a moment for a delivery that asks
+ * courier_ending(). True: all is over and freed. False: its
  * thread still hangs in a delivery; it is left to the end of the process, with all that it uses.
  */
 bool courier_end(struct courier *courier, uint64_t patience_ns);

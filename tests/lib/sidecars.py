@@ -29,6 +29,10 @@ def wait_for(what, condition, timeout):
         time.sleep(0.01)
 
 
+class Raw(str):
+    """An option's value as it stands in the configuration."""
+
+
 class Sidecar:
     def __init__(self, group, node, name=None, folder=None, **options):
         self.group = group
@@ -57,7 +61,7 @@ class Sidecar:
         settings = {"name": self.group.lease, "member": self.name, "address": self.node.address, "user": "sidecar",
                     "password_file": str(self.group.dir / "password"), "tls": False, "state_dir": str(self.state),
                     "run_dir": str(self.run), "libexec_dir": str(LIBEXEC)} | self.hook | self.options
-        lines = [f"{k} = {json.dumps(v)};" for k, v in settings.items()]
+        lines = [f"{k} = {v if isinstance(v, Raw) else json.dumps(v)};" for k, v in settings.items()]
         lines.append(f"endpoints = ({', '.join(json.dumps(e) for e in endpoints)});")
         self.config = self.dir / "config"
         self.config.write_text("\n".join(lines) + "\n")

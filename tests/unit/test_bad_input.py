@@ -81,6 +81,32 @@ TEXTS = {
     "impossible_check": (GOOD + 'check_budget = "3s";\n', [
         "CONF:2: check_budget: check_budget must be at most kill_budget: otherwise a stop can't be confirmed before the deadline "
         "(ttl 20s - (demote_budget 5s + kill_budget 2s + margin 1s) - renew 2s leaves 10s)"]),
+    "webhooks_no_list": (GOOD + 'webhooks = { url = "http://h"; };\n', [
+        'CONF:2: webhooks: must be a list of at most 8 groups, like ( { url = "https://host/path"; } )']),
+    "webhooks_no_group": (GOOD + 'webhooks = ("http://h");\n', [
+        'CONF:2: webhooks: entry 1 is no group, like { url = "https://host/path"; }']),
+    "webhooks_too_many": (GOOD + "webhooks = (" + ", ".join(['{ url = "http://h"; }'] * 9) + ");\n", [
+        'CONF:2: webhooks: must be a list of at most 8 groups, like ( { url = "https://host/path"; } )']),
+    "webhooks": (
+        GOOD + 'webhooks = ( { url = "http://h";\ncolour = "red"; },\n{ tries = 0; timeout = "2m";\nevents = ("role",\n"roles", 7);\n},\n'
+        '{ url = "ftp://h/";\nsecret_file = "DIR/none"; ca_file = "ca.pem"; },\n{ url = "http://me:pw@h/"; events = ();\n'
+        'ca_file = "DIR/none"; tries = "1"; },\n{ url = "h"; }, { url = ""; } );\n', [
+            "CONF:3: webhooks: colour: there is no such option of a webhook",
+            "CONF:4: webhooks: tries: 0 is not between 1 and 20",
+            "CONF:4: webhooks: timeout: 2m is not between 100ms and 1m",
+            'CONF:6: webhooks: events: there is no event "roles": "role", "alarm" (any of them), or one of acquired, released, lost, '
+            "stopped, unstopped, hold, unhold, rogue, regression, no-row, double",
+            "CONF:6: webhooks: events: entry 3 is not a text in quotes",
+            "CONF:4: webhooks: url: is missing (where notices are posted to: http or https)",
+            'CONF:8: webhooks: url: "ftp://h/" is neither http nor https',
+            'CONF:9: webhooks: ca_file: "ca.pem" must be an absolute path',
+            "CONF:9: webhooks: secret_file: DIR/none cannot be read: does it exist, and may this user read it?",
+            'CONF:10: webhooks: url: "http://me:pw@h/" holds a user name or password, and would be shown with it',
+            'CONF:10: webhooks: events: must be a list, like ("role", "alarm")',
+            "CONF:11: webhooks: tries: must be a whole number without quotes",
+            "CONF:11: webhooks: ca_file: DIR/none cannot be read: No such file or directory",
+            'CONF:12: webhooks: url: "h" is no address: write http://host/path or https://host/path',
+            "CONF:12: webhooks: url: must not be empty (where notices are posted to: http or https)"]),
     "missing_include": (GOOD + '@include "DIR/none"\n', None),
     # Every kind of mistake at once: each is said, with its own line, and none twice.
     "everything": (
@@ -98,11 +124,11 @@ TEXTS = {
             "CONF:6: tls: must be true or false, without quotes",
             'CONF:7: state_dir: "var" must be an absolute path',
             "CONF:11: restart_window: 1ms is not between 1s and 168h",
+            "CONF:9: password_file: DIR/none cannot be read: does it exist, and may this user read it?",
             "CONF: fence: is missing (hook: stop it by force)",
             'CONF:5: cgroup: "on" is neither "auto" nor "off"',
             'CONF:10: log_level: "all" is none of "error", "warning", "info", "debug"',
-            'CONF:8: controller_endpoint: "unix:/t" is not among the endpoints',
-            "CONF:9: password_file: DIR/none cannot be read: does it exist, and may this user read it?"]),
+            'CONF:8: controller_endpoint: "unix:/t" is not among the endpoints']),
 }
 
 
@@ -330,6 +356,13 @@ def test_passwords(folder, prepare, reason):
         assert err == f"{folder}/x.conf: password_file: {folder}/password {reason}\n"
     code, out, err = run("run", "--config", str(folder / "x.conf"))
     assert (code, out, err) == (2, "", f"{folder}/x.conf:2: password_file: {folder}/password {reason}\n")
+
+
+@pytest.mark.parametrize("prepare, reason", PASSWORDS, ids=[p[0].__name__ for p in PASSWORDS])
+def test_webhook_secrets(folder, prepare, reason):
+    prepare(folder)
+    text = GOOD + 'webhooks = (\n{ url = "http://h";\nsecret_file = "DIR/password"; });\n'
+    assert check(folder, text) == (2, [f"CONF:4: webhooks: secret_file: DIR/password {reason}"])
 
 
 def test_configuration_that_cannot_be_read(folder):

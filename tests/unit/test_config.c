@@ -250,11 +250,11 @@ static void test_hooks_and_password(void **state)
     assert_int_equal(load(text, NULL), 0); /* somebody who only asks */
     assert_int_equal(load(text, refuse_fence), 1);
     assert_int_equal(errors.count, 2);
-    snprintf(expected, sizeof expected, "%s:1: fence: hook refused: it is /f", path);
-    assert_string_equal(errors.list[0], expected);
     snprintf(expected, sizeof expected,
              "%s:2: password_file: %s cannot be read: does it exist, and may this user read it?", path,
              secret);
+    assert_string_equal(errors.list[0], expected);
+    snprintf(expected, sizeof expected, "%s:1: fence: hook refused: it is /f", path);
     assert_string_equal(errors.list[1], expected);
 
     /* No permission for group or others, whatever it is. */
@@ -267,7 +267,7 @@ static void test_hooks_and_password(void **state)
         assert_int_equal(chmod(secret, refused[i]), 0);
         assert_int_equal(load(text, refuse_fence), 1);
         assert_int_equal(errors.count, 2);
-        assert_non_null(strstr(errors.list[1], " is not private: "));
+        assert_non_null(strstr(errors.list[0], " is not private: "));
     }
     unlink(secret);
 }
