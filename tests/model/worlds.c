@@ -1,0 +1,81 @@
+/* The worlds: which faults meet which, and how often. Each is small enough to be looked at whole. */
+#include "world.h"
+
+/* A holder counts on its lease for as long as it may, a challenger waits as short as it may, and the two
+ * clocks of one host differ: m1 is slow, m2 and m3 are quick. Both lead, and both challenge. */
+#define CLOCKS .fast = {991, 1050, 1010}, .slow = {910, 1010, 1010}
+
+/* In all: how many of them in one life of the world. */
+#define FAULTS_OF(n, ...) .in_all = (n), .budget = {__VA_ARGS__}
+#define ONE(fault)        [FAULT_##fault] = 1
+#define TWO(fault)        [FAULT_##fault] = 2
+
+const struct design designs[] = {
+    {.name = "calm", .aims = "nothing goes wrong", .hosts = 2, CLOCKS, .checks = true},
+    {.name = "calm3", .aims = "nothing goes wrong, three members", .hosts = 3, CLOCKS},
+    {.name = "answers",
+     .aims = "answers unknown, refused, from a node that lags (R2, R3)",
+     .hosts = 2,
+     FAULTS_OF(2, TWO(UNKNOWN), ONE(REFUSED), TWO(LAG)),
+     CLOCKS},
+    {.name = "kill",
+     .aims = "sidecars die (R5, R7)",
+     .hosts = 2,
+     FAULTS_OF(2, TWO(KILL), ONE(UNKNOWN)),
+     CLOCKS},
+    {.name = "resume",
+     .aims = "sidecar and guardian die, the controller lives (R7)",
+     .hosts = 2,
+     FAULTS_OF(2, TWO(BOTH), ONE(UNKNOWN), ONE(LAG)),
+     CLOCKS},
+    {.name = "reboot",
+     .aims = "a host dies, with its state file or without (R7, R8)",
+     .hosts = 2,
+     FAULTS_OF(2, ONE(REBOOT), ONE(DISK_LOST), ONE(UNKNOWN), ONE(LAG)),
+     CLOCKS},
+    {.name = "hooks",
+     .aims = "hooks hang, fail and lie (R6, R9)",
+     .hosts = 2,
+     FAULTS_OF(2, ONE(PROMOTE), TWO(DEMOTE), TWO(CHECK)),
+     CLOCKS,
+     .checks = true,
+     .check_failures = 1},
+    {.name = "controller",
+     .aims = "the controller dies, or somebody else starts one (R9, R13)",
+     .hosts = 2,
+     FAULTS_OF(2, TWO(DIES), ONE(ROGUE), ONE(UNKNOWN)),
+     CLOCKS,
+     .checks = true,
+     .restarts = 1,
+     .check_failures = 1},
+    {.name = "operator",
+     .aims = "asked to leave, and to end (R6)",
+     .hosts = 2,
+     FAULTS_OF(2, ONE(STEP_DOWN), ONE(SWITCHOVER), ONE(STOP), ONE(DEMOTE), ONE(UNKNOWN), ONE(DISK)),
+     CLOCKS},
+    {.name = "guardian",
+     .aims = "the guardian dies, twice (R5)",
+     .hosts = 2,
+     FAULTS_OF(2, TWO(GUARDIAN)),
+     CLOCKS},
+    {.name = "pause",
+     .aims = "a sidecar stands still past its deadline (R5)",
+     .hosts = 2,
+     FAULTS_OF(1, ONE(PAUSE)),
+     CLOCKS},
+    {.name = "loss",
+     .aims = "the database loses an acknowledged write (R4, R8)",
+     .hosts = 2,
+     FAULTS_OF(2, ONE(LOSS), ONE(UNKNOWN)),
+     CLOCKS},
+    {.name = "hooks-thrice",
+     .aims = "hooks hang, fail and lie, and the controller dies (R6, R9)",
+     .deep = true,
+     .hosts = 2,
+     FAULTS_OF(3, ONE(PROMOTE), TWO(DEMOTE), TWO(CHECK), ONE(DIES)),
+     CLOCKS,
+     .checks = true,
+     .restarts = 1,
+     .check_failures = 1},
+};
+const unsigned design_count = sizeof designs / sizeof designs[0];
