@@ -163,8 +163,6 @@ static bool lists(const char *grant, const char *right, const char *column)
     for (const char *at = grant; (at = strstr(at, right)) && at < end; at += strlen(right)) {
         const char *rest = at + strlen(right);
 
-        if (at[-1] != ' ')
-            continue;
         if (*rest == ',' || rest == end)
             return true;
         snprintf(quoted, sizeof quoted, "`%s`", column ? column : "");

@@ -244,6 +244,7 @@ SPOIL(one_cut_off, cut_off(0))
 SPOIL(no_quorum, cut_off(0); cut_off(1); cut_off(2))
 SPOIL(no_galera, x.nodes[2].said.galera = false)
 SPOIL(donor, x.nodes[0].said.synced = false; set(&x.nodes[0], "wsrep_local_state_comment", "Donor/Desynced"))
+SPOIL(all_donors, for (size_t i = 0; i < 3; i++) x.nodes[i].said.synced = false)
 SPOIL(one_read_only, x.nodes[0].said.writable = false)
 SPOIL(all_read_only, for (size_t i = 0; i < 3; i++) x.nodes[i].said.writable = false)
 SPOIL(rejects, set(&x.nodes[1], "wsrep_reject_queries", "ALL"))
@@ -296,7 +297,7 @@ SPOIL(alarms, x.database.open_alarms = 2)
 SPOIL(no_default_role, x.database.role[0] = '\0')
 SPOIL(no_role, x.database.role[0] = '\0'; revoke("galera_lease"))
 SPOIL(few_columns, revoke("`galera_lease`.`lease` TO `galera_lease_sidecar`");
-      grant("GRANT UPDATE (`epoch`, `state`) ON `galera_lease`.`lease` TO `x`"))
+      grant("GRANT UPDATE (`epoch`, `state`), SELECT (`counter`) ON `galera_lease`.`lease` TO `x`"))
 SPOIL(no_procedure, revoke("`hold` TO"))
 SPOIL(table_right, revoke("`galera_lease`.`lease` TO `galera_lease_sidecar`");
       grant("GRANT UPDATE ON `galera_lease`.`lease` TO `x`"))
@@ -368,6 +369,7 @@ static const struct {
     {CASE(no_quorum), FINDING_FAIL, "quorum", "component that is non-Primary", "bring the other nodes back"},
     {CASE(no_galera), FINDING_FAIL, "quorum", "no member of a Galera cluster", "take it out"},
     {CASE(donor), FINDING_WARN, "quorum", "Donor/Desynced, not Synced", "wait"},
+    {CASE(all_donors), FINDING_FAIL, "quorum", "not Synced", "wait"},
     {CASE(one_read_only), FINDING_WARN, "quorum", "read_only is on", "read_only = 0"},
     {CASE(all_read_only), FINDING_FAIL, "quorum", "read_only is on", "read_only = 0"},
     {CASE(rejects), FINDING_WARN, "quorum", "wsrep_reject_queries is ALL", "= NONE"},
