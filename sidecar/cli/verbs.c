@@ -1,5 +1,6 @@
 /* galera-lease: the table of verbs, the table of options, and the help that is printed from both. */
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -123,26 +124,50 @@ static int take_config(const struct cli_verb *v, struct cli_options *o, const ch
     return CLI_OK;
 }
 
+static const struct {
+    char letter;
+    size_t field; /* in struct cli_options, ns */
+    uint64_t least_ns, most_ns;
+    const char *option, *refusal;
+} times[] = {
+    {'t', offsetof(struct cli_options, timeout_ns), LEASE_NS_PER_MS, 3600 * LEASE_NS_PER_S, "--timeout ",
+     "is no time: write a whole number and ms, s or m, up to an hour"},
+    {'i', offsetof(struct cli_options, interval_ns), 100 * LEASE_NS_PER_MS, 3600 * LEASE_NS_PER_S,
+     "--interval ", "is no time: write a whole number and ms, s or m, from 100ms to 1h"},
+    {'s', offsetof(struct cli_options, since_ns), LEASE_NS_PER_S, SINCE_MAX_NS, "--since ",
+     "is no time: write a whole number and s, m or h, up to 876000h"},
+    {'F', offsetof(struct cli_options, hold_ns), LEASE_NS_PER_S, LEASE_HOLD_MAX_NS, "--for ",
+     "is no time for a hold: write whole seconds, minutes or hours up to 24h"},
+};
+
+static int take_time(const struct cli_verb *v, struct cli_options *o, int letter, const char *text)
+{
+    size_t i = 0;
+    uint64_t ns;
+
+    while (i + 1 < COUNT(times) && times[i].letter != letter)
+        i++;
+    bool whole = letter == 'F'; /* a hold is counted in seconds */
+
+    if (parse_duration_ns(text, &ns) < 0 || ns < times[i].least_ns || ns > times[i].most_ns ||
+        (whole && ns % LEASE_NS_PER_S != 0))
+        return refuse(v, times[i].option, text, times[i].refusal);
+    memcpy((char *)o + times[i].field, &ns, sizeof ns);
+    return CLI_OK;
+}
+
 static int take(const struct cli_verb *v, struct cli_options *o, int letter, const char *text)
 {
     switch (letter) {
+    case 't':
+    case 'F':
+    case 's':
+    case 'i': return take_time(v, o, letter, text);
     case 'c': return take_config(v, o, "%s", text);
     case 'l':
         if (!parse_name_valid(text))
             return refuse(v, "--lease ", text, "is no lease name");
         return take_config(v, o, "/etc/galera-lease/%s.conf", text);
-    case 't':
-        if (parse_duration_ns(text, &o->timeout_ns) < 0 || o->timeout_ns == 0 ||
-            o->timeout_ns > 3600 * LEASE_NS_PER_S)
-            return refuse(v, "--timeout ", text,
-                          "is no time: write a whole number and ms, s or m, up to an hour");
-        break;
-    case 'F':
-        if (parse_duration_ns(text, &o->hold_ns) < 0 || o->hold_ns < LEASE_NS_PER_S ||
-            o->hold_ns > LEASE_HOLD_MAX_NS || o->hold_ns % LEASE_NS_PER_S != 0)
-            return refuse(v, "--for ", text,
-                          "is no time for a hold: write whole seconds, minutes or hours up to 24h");
-        break;
     case 'T':
         if (!parse_name_valid(text))
             return refuse(v, "--to ", text, "is no member name");
@@ -157,18 +182,6 @@ static int take(const struct cli_verb *v, struct cli_options *o, int letter, con
     case 'u': o->user = text; break;
     case 'p': o->password_file = text; break;
     case 'A': o->account_host = text; break;
-    case 's':
-        if (parse_duration_ns(text, &o->since_ns) < 0 || o->since_ns < LEASE_NS_PER_S ||
-            o->since_ns > SINCE_MAX_NS)
-            return refuse(v, "--since ", text,
-                          "is no time: write a whole number and s, m or h, up to 876000h");
-        break;
-    case 'i':
-        if (parse_duration_ns(text, &o->interval_ns) < 0 || o->interval_ns < 100 * LEASE_NS_PER_MS ||
-            o->interval_ns > 3600 * LEASE_NS_PER_S)
-            return refuse(v, "--interval ", text,
-                          "is no time: write a whole number and ms, s or m, from 100ms to 1h");
-        break;
     case 'W': o->watch = true; break;
     case 'I': o->stopped_it = true; break;
     case 'j': o->json = true; break;
