@@ -1,5 +1,6 @@
 """What a sidecar answers through HTTP: to load balancers, to people, to Prometheus; and to clients that misbehave."""
 import json
+import os
 import re
 import signal
 import subprocess
@@ -83,7 +84,7 @@ def test_every_role(group):
 
 def test_no_before_the_demote_hook(group):
     """Asked at the instant before each hook is started: /leader is yes beside a check only."""
-    m = add(group, 1, http_listen=f"127.0.0.1:{PORT}")
+    m = add(group, 1, http_listen=f"127.0.0.1:{PORT}", restarts=1)
     log = m.dir / "asked"
     m.environment = {"LD_PRELOAD": str(BUILD / "tests/lib/libasker.so"), "ASKER_PORT": str(PORT), "ASKER_LOG": str(log)}
     group.init().start()
@@ -92,14 +93,18 @@ def test_no_before_the_demote_hook(group):
         return [line for line in log.read_text().splitlines() if line.split()[0] in hooks]
     group.wait_leader(10)
     wait_for("a check while leading", lambda: "check 200" in asked("check"), 5)
+    # No handover is announced before a restart in place: finding the controller dead and stopping it are one step.
+    wait_for("the watch on its controller", lambda: group.observer.watched, 5)
+    os.kill(group.observer.spans()[-1][1], signal.SIGKILL)
+    wait_for("the restart", lambda: len(asked("promote")) == 2 and m.role() == "leader", 10)
     m.cli("step-down")
     group.wait_leader(10)
     group.lab.nodes[0].query("UPDATE galera_lease.lease SET counter = counter + 1000 WHERE name = %s", (group.lease,))
     wait_for("the fence", lambda: asked("fence"), 5)
     wait_for("leader again", lambda: m.role() == "leader", 15)
     assert m.terminate() == 0
-    assert len(asked("promote")) >= 3 and set(asked("promote")) == {"promote 503"}
-    assert len(asked("demote")) >= 3
+    assert len(asked("promote")) >= 4 and set(asked("promote")) == {"promote 503"}
+    assert len(asked("demote")) >= 4
     # The first demote is that of the boot: maybe nobody listens yet.
     assert asked("demote")[0] in ("demote 0", "demote 503") and set(asked("demote")[1:]) == {"demote 503"}, asked("demote")
     assert set(asked("fence")) == {"fence 503"}
