@@ -24,11 +24,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import plan  # noqa: E402
 from faults import Act  # noqa: E402
 from judge import Judge  # noqa: E402
-from world import BUILD, PROMOTE_S, TTL_S, World, new_lab  # noqa: E402
+from sidecars import BUILD  # noqa: E402
+from world import PROMOTE_S, TTL_S, World, new_lab  # noqa: E402
 
 LEAD_LIMIT_S = (2 * TTL_S + PROMOTE_S) * 1.1
-HOLD_S = 12
-BACKOFF_S = 2 * TTL_S  # after a failed promote or an unhealthy controller
+HOLD_S = 12  # as long as faults.py asks for
+BACKOFF_S = 2 * TTL_S  # after a failed promote or an unhealthy controller, where all three have to back off
 WORK_LIMIT_S = 10
 PROBLEMS_MAX = 20
 ROUND_MIN_S = 5  # what was asked for takes effect

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import pymysql
+from plan import HOOKS
 
 MOODS = {"slow": "sleep 0.4", "hang": "sleep 600", "fail": "exit 1"}
 NFT = {
@@ -30,6 +31,9 @@ class Act:
         self.member = member
         self.node = member.node
         self.object, self.how = fault.kind.name.split(".")
+        self._mood = member.dir / f"mood.{self.object}"  # read by the hook that world.py writes
+        if self.object in HOOKS:
+            self.object = "hook"
         self.pid = 0
         self.connection = None
 
@@ -142,20 +146,16 @@ class Act:
     def begin_net(self):
         if self.how == "cut":
             return self.node.cut()
-        rules = [f"add chain inet {self.table} {way} {{ type filter hook {way}put priority 0; }}" for way in ("in", "out")]
-        rules += [f"add rule inet {self.table} {rule}" for rule in NFT[self.how]]
-        run(*self.node.inside(), "nft", f"add table inet {self.table}; " + "; ".join(rules))
+        rules = [f"add chain inet chaos {way} {{ type filter hook {way}put priority 0; }}" for way in ("in", "out")]
+        rules += [f"add rule inet chaos {rule}" for rule in NFT[self.how]]
+        run(*self.node.inside(), "nft", "add table inet chaos; " + "; ".join(rules))
         return None
 
     def end_net(self):
         if self.how == "cut":
             return self.node.heal()
-        run(*self.node.inside(), "nft", f"delete table inet {self.table}")
+        run(*self.node.inside(), "nft", "delete table inet chaos")
         return None
-
-    @property
-    def table(self):
-        return "chaos"
 
     # ------------------------------------------------------------ the database's work
 
@@ -189,29 +189,11 @@ class Act:
 
     # ------------------------------------------------------------ hooks
 
-    def _mood(self, hook):
-        (self.member.dir / f"mood.{hook}").write_text(MOODS[self.how] + "\n")
+    def begin_hook(self):
+        self._mood.write_text(MOODS[self.how] + "\n")
 
-    def _good_mood(self, hook):
-        (self.member.dir / f"mood.{hook}").unlink(missing_ok=True)
-
-    def begin_promote(self):
-        self._mood("promote")
-
-    def end_promote(self):
-        self._good_mood("promote")
-
-    def begin_demote(self):
-        self._mood("demote")
-
-    def end_demote(self):
-        self._good_mood("demote")
-
-    def begin_check(self):
-        self._mood("check")
-
-    def end_check(self):
-        self._good_mood("check")
+    def end_hook(self):
+        self._mood.unlink(missing_ok=True)
 
     # ------------------------------------------------------------ operators
 

@@ -49,24 +49,26 @@ def fired(problems, rule):
 
 
 def two_act(world, epoch):
-    """The old controller and the new one have both done guarded work since the takeover."""
+    """The controller of that epoch and one of a later are both alive."""
+    wait_for("two controllers", lambda: {epoch} < {key[2] for key in list(world.observer.watched)}, 25)
+
+
+def work_of(run, epoch):
     def seen():
-        world_spans = world.observer.spans()
-        alive = {s[2] for s in world_spans if (s[0], s[1], s[2]) in world.observer.watched}
-        return {epoch} < alive
-    wait_for("two controllers", seen, 25)
+        run.judge.jobs.read()
+        return any(key[0] == epoch and what == "ok" for key, what in run.judge.jobs.answers.items())
+    wait_for(f"work of epoch {epoch}", seen, 15)
 
 
 def unguarded(directory, lab, results):
     world, run = sabotaged(directory, lab, "unguarded", "--unguarded")
     try:
         first = world.leads()
-        wait_for("guarded work", lambda: run.judge.jobs.read() or run.judge.jobs.last_ok_ns, 10)
+        work_of(run, 1)
         results.expect("nothing is found where nothing has happened", (p := run.judge.problems()) == [], p)
         first.cli("step-down", "--no-wait")
         two_act(world, 1)
-        wait_for("work of the new epoch", lambda: run.judge.jobs.read() or any(
-            k[0] == 2 and w == "ok" for k, w in run.judge.jobs.answers.items()), 15)
+        work_of(run, 2)
         mark = len(run.judge.jobs.answers)
         wait_for("more work", lambda: run.judge.jobs.read() or len(run.judge.jobs.answers) > mark + 20, 15)
         problems = run.judge.problems()
@@ -99,13 +101,12 @@ def guarded(directory, lab, results):
     world, run = sabotaged(directory, lab, "guarded")
     try:
         first = world.leads()
-        wait_for("guarded work", lambda: run.judge.jobs.read() or run.judge.jobs.last_ok_ns, 10)
+        work_of(run, 1)
         guardian = first.guardian()
         first.kill()
         os.kill(guardian, signal.SIGKILL)
         two_act(world, 1)
-        wait_for("work of the new epoch", lambda: run.judge.jobs.read() or any(
-            k[0] == 2 and w == "ok" for k, w in run.judge.jobs.answers.items()), 15)
+        work_of(run, 2)
         problems = run.judge.problems()
         results.expect("S1: sidecar and guardian killed, and the controller acts on", fired(problems, "S1"), problems)
         results.expect("S3: and yet no row of it behind the takeover", not fired(problems, "S3"), problems)

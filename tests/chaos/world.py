@@ -5,7 +5,7 @@ import pymysql
 from lab import Lab
 from observer import Observer
 from order import Order
-from sidecars import BUILD, ROOT, Group, wait_for
+from sidecars import BUILD, Group, wait_for
 
 TTL_S = 6.0
 PROMOTE_S = 6.0
@@ -144,6 +144,3 @@ def new_lab():
         lab.down()
         raise
     return lab
-
-
-__all__ = ["BUILD", "PROMOTE_S", "ROOT", "TTL_S", "World", "new_lab"]
