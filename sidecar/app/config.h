@@ -66,6 +66,8 @@ struct config {
     char promote[CONFIG_PATH_MAX], demote[CONFIG_PATH_MAX], fence[CONFIG_PATH_MAX], check[CONFIG_PATH_MAX];
     char precheck[CONFIG_PATH_MAX], notify[CONFIG_PATH_MAX];
     uint64_t notify_budget_ns;
+    char health_url[CONFIG_URL_MAX], health_text[CONFIG_TEXT_MAX], health_ca[CONFIG_PATH_MAX];
+    uint64_t health_timeout_ns;
     struct config_webhooks webhooks;
     char state_dir[CONFIG_PATH_MAX], run_dir[CONFIG_PATH_MAX], libexec_dir[CONFIG_PATH_MAX];
     char cgroup[CONFIG_TEXT_MAX], log_level[CONFIG_TEXT_MAX];

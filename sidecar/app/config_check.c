@@ -153,6 +153,17 @@ static void check_member(struct config_reader *r, const config_t *file)
         config_complain(r, NULL, "member: is missing, and the host name \"%s\" cannot stand in for it", host);
 }
 
+/* Options that say more about another one that is not there. */
+static void check_lonely(struct config_reader *r, const config_t *file)
+{
+    static const char *const names[] = {"health_text", "health_timeout", "health_ca"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !config_lookup(file, "health_url"); i++)
+        if (config_lookup(file, names[i]))
+            config_complain(r, config_lookup(file, names[i]), "%s: is of no use without health_url",
+                            names[i]);
+}
+
 static const char *first_remote(const struct config *c)
 {
     struct access_endpoint endpoint;
@@ -238,6 +249,7 @@ void config_check(struct config_reader *r, const config_t *file)
     check_words(r, file);
     check_standalone(r, file);
     check_member(r, file);
+    check_lonely(r, file);
     check_tls(r, file);
     check_http(r, file);
     if (!r->errors->timing_unread)

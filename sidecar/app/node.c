@@ -69,6 +69,7 @@ void node_feed(struct node *n, struct lease_event *event)
         step(n, &next);
     }
     n->stepping = false;
+    watches_stepped(n);
     set_wake(n);
 }
 

@@ -223,9 +223,12 @@ void report_status(struct node *n)
                   (int)n->keeper.pid, "loop_stall_max_us", (json_int_t)(n->stall_max_ns / 1000), "endpoints",
                   endpoints(n), "containment", n->cgroup_base[0] ? "cgroup" : "session", "receivers",
                   announce_status(&n->announce), "reload", reload_status(n->reload));
+    json_t *health = watches_health_status(n);
 
     if (!status)
         return;
+    if (health)
+        json_object_set_new(status, "health_url", health);
     char *text = json_dumps(status, JSON_INDENT(2));
 
     snprintf(path, sizeof path, "%s/status.json", n->config->run_dir);

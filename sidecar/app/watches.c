@@ -1,9 +1,11 @@
 #include "app/watches.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "app/node.h"
+#include "health/probe.h"
 #include "util/log.h"
 
 #define END_PATIENCE_NS (100 * LEASE_NS_PER_MS)
@@ -84,6 +86,91 @@ const char *watches_precheck_text(const struct watches *w)
     return w->precheck_answered ? w->prechecked.text : "it has not answered yet";
 }
 
+/* ---------------------------------------------------------------- health URL */
+
+struct question {
+    const struct node *node;
+    uint64_t epoch;
+};
+
+/* Nobody asks any more about a start that is over. */
+static bool nobody_asks(void *userdata)
+{
+    const struct question *q = userdata;
+    const struct watches *w = &q->node->watches;
+
+    return atomic_load(&w->ending) || atomic_load(&w->leading_epoch) != q->epoch;
+}
+
+/* In the watcher's thread. While nothing leads here nothing is asked: tag 0. */
+static void ask_health(void *userdata, struct watcher_answer *ret)
+{
+    const struct node *n = userdata;
+    const struct config *c = n->config;
+    struct question question = {.node = n, .epoch = atomic_load(&n->watches.leading_epoch)};
+    const struct probe probe = {.url = c->health_url,
+                                .ca_file = c->health_ca,
+                                .text = c->health_text,
+                                .timeout_ns = c->health_timeout_ns,
+                                .give_up = nobody_asks,
+                                .userdata = &question};
+
+    if (question.epoch == 0)
+        return;
+    enum probe_result result = probe_ask(&probe, ret->text, sizeof ret->text);
+
+    ret->good = result == PROBE_HEALTHY;
+    ret->tag = result == PROBE_GIVEN_UP ? 0 : question.epoch;
+}
+
+static void on_health(void *userdata)
+{
+    struct node *n = userdata;
+    struct watches *w = &n->watches;
+    struct watcher_answer answer;
+    char quoted[2 * WATCHER_TEXT_MAX];
+
+    if (!watcher_take(w->health, &answer) || answer.tag == 0)
+        return;
+    bool news = answer.tag != w->healthy.tag || answer.good != w->healthy.good ||
+                strcmp(answer.text, w->healthy.text) != 0;
+    struct lease_event e = {.type = LEASE_EVENT_HEALTH,
+                            .health = {.epoch = answer.tag, .healthy = answer.good}};
+
+    w->healthy = answer;
+    if (news && answer.good)
+        log_info("health", "lease=%s member=%s epoch=%" PRIu64 " healthy=yes", n->config->name,
+                 n->config->member, answer.tag);
+    else if (news)
+        log_warning("health", "lease=%s member=%s epoch=%" PRIu64 " healthy=no why=%s", n->config->name,
+                    n->config->member, answer.tag, log_quote(answer.text, quoted, sizeof quoted));
+    node_feed(n, &e);
+    if (news)
+        report_status(n);
+}
+
+void watches_stepped(struct node *n)
+{
+    const struct lease *l = &n->lease;
+
+    atomic_store(&n->watches.leading_epoch, l->role == LEASE_LEADER ? l->own.epoch : 0);
+}
+
+json_t *watches_health_status(const struct node *n)
+{
+    const struct watches *w = &n->watches;
+    uint64_t leading = atomic_load(&w->leading_epoch);
+    bool known = leading != 0 && w->healthy.tag == leading;
+
+    if (!w->health)
+        return NULL;
+    return json_pack("{s:s, s:s}", "state",
+                     !known            ? "not asked"
+                     : w->healthy.good ? "healthy"
+                                       : "unhealthy",
+                     "why", known ? w->healthy.text : "");
+}
+
 /* ---------------------------------------------------------------- all of them */
 
 static void start(struct node *n, const char *what, watcher_ask_fn ask, uint64_t interval_ns,
@@ -103,11 +190,17 @@ void watches_start(struct node *n)
     if (n->config->precheck[0])
         start(n, "precheck", ask_precheck, n->config->timing.check_interval_ns, on_precheck,
               &n->watches.precheck);
+    if (n->config->health_url[0])
+        start(n, "health", ask_health, n->config->timing.check_interval_ns, on_health, &n->watches.health);
 }
 
 void watches_end(struct watches *w)
 {
+    atomic_store(&w->ending, true);
     if (w->precheck)
         watcher_end(w->precheck, END_PATIENCE_NS);
     w->precheck = NULL;
+    if (w->health)
+        watcher_end(w->health, END_PATIENCE_NS);
+    w->health = NULL;
 }

@@ -1,5 +1,9 @@
 #pragma once
-/* What is asked again and again beside the loop, and what its answers mean to the core: the precheck hook. */
+/* What is asked again and again beside the loop, and what its answers mean to the core: the precheck hook,
+ * and the controller's health URL. */
+#include <jansson.h>
+#include <stdatomic.h>
+
 #include "watch/watcher.h"
 
 struct node;
@@ -8,11 +12,22 @@ struct watches {
     struct watcher *precheck;         /* NULL: none is configured */
     struct watcher_answer prechecked; /* the last answer */
     bool precheck_answered;
+
+    struct watcher *health;         /* NULL: there is no health URL */
+    struct watcher_answer healthy;  /* the last answer about the start that leads; tag: its epoch, 0: none */
+    _Atomic uint64_t leading_epoch; /* of the controller that leads here; 0: none does. For the threads */
+    atomic_bool ending;             /* ... too */
 };
 
 /* That one can't be had is logged. Without its precheck a member that has one never leads. */
 void watches_start(struct node *node);
 void watches_end(struct watches *watches);
+
+/* After each step of the core: who leads? */
+void watches_stepped(struct node *node);
+
+/* What the health URL said last; NULL: there is none. */
+json_t *watches_health_status(const struct node *node);
 
 /* Why the precheck does not let this member lead. */
 const char *watches_precheck_text(const struct watches *watches);

@@ -95,6 +95,20 @@ static void receiver_line(const json_t *r)
     printf("%-12s%s\n", title, clean);
 }
 
+/* "health URL: unhealthy: it answered 500" */
+static void health_line(const json_t *h)
+{
+    const char *state = json_string_value(json_object_get(h, "state"));
+    const char *why = json_string_value(json_object_get(h, "why"));
+    char clean[STATUS_TEXT_MAX];
+
+    if (!state)
+        return;
+    snprintf(clean, sizeof clean, "%s%s%s", state, why && why[0] ? ": " : "", why ? why : "");
+    parse_sanitise(clean);
+    printf("%-12s%s\n", "health URL:", clean);
+}
+
 static void print_status(const json_t *s)
 {
     json_t *e;
@@ -112,6 +126,7 @@ static void print_status(const json_t *s)
     if (json_object_get(s, "guardian"))
         printf("%-12s%s\n",
                "guardian:", json_is_true(json_object_get(s, "guardian")) ? "running" : "NOT RUNNING");
+    health_line(json_object_get(s, "health_url"));
     line("contained:", s, "containment", "");
     if (json_is_true(json_object_get(s, "regression")))
         printf("%-12s%s\n", "ALARM:", "the epoch in the database went back: commits were lost");

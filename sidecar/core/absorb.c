@@ -196,6 +196,14 @@ static void absorb_settings(struct lease *l, const struct lease_event *e)
     l->config.restart_window_ns = e->settings.restart_window_ns;
 }
 
+/* R9: what was asked about an earlier start says nothing about this one, and only one that leads is judged:
+ * while it is being started or stopped it need not answer. */
+static void absorb_health(struct lease *l, const struct lease_event *e)
+{
+    if (l->role == LEASE_LEADER && e->health.epoch == l->own.epoch)
+        l->health_failures = e->health.healthy ? 0 : l->health_failures + 1;
+}
+
 void absorb(struct lease *l, const struct lease_event *e, struct lease_commands *out)
 {
     switch (e->type) {
@@ -219,6 +227,7 @@ void absorb(struct lease *l, const struct lease_event *e, struct lease_commands 
     case LEASE_EVENT_REQUEST: absorb_request(l, e); break;
     case LEASE_EVENT_FITNESS: l->fit = e->fitness.fit; break;
     case LEASE_EVENT_SETTINGS: absorb_settings(l, e); break;
+    case LEASE_EVENT_HEALTH: absorb_health(l, e); break;
     case LEASE_EVENT_STOP: l->stop_wanted = true; break;
     }
 }

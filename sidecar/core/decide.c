@@ -71,7 +71,6 @@ static bool must_leave(struct lease *l, struct lease_commands *out)
 
 static void controller_failed(struct lease *l, struct lease_commands *out)
 {
-    l->check_failures = 0;
     l->restart = l->restarts_used < l->config.restarts;
     if (l->restart)
         l->restarts_used++;
@@ -94,7 +93,8 @@ static bool check_says_failed(struct lease *l, struct lease_commands *out)
         if (l->hook_result == LEASE_HOOK_FAILED)
             return ++l->check_failures >= l->config.check_failures;
         l->check_failures = 0;
-        if (sub_ns(l->now.fast_ns, l->role_since_fast_ns) >= l->config.restart_window_ns) {
+        if (l->health_failures == 0 &&
+            sub_ns(l->now.fast_ns, l->role_since_fast_ns) >= l->config.restart_window_ns) {
             l->restarts_used = 0;
             l->promote_failures = 0;
         }
@@ -104,6 +104,12 @@ static bool check_says_failed(struct lease *l, struct lease_commands *out)
         start_hook(l, out, LEASE_HOOK_CHECK, l->config.timing.check_budget_ns);
     }
     return false;
+}
+
+/* It counts apart from the check hook: neither makes up for the other. */
+static bool health_says_failed(const struct lease *l)
+{
+    return l->health_failures > 0 && l->health_failures >= l->config.check_failures;
 }
 
 static void decide_leader(struct lease *l, struct lease_commands *out)
@@ -116,11 +122,20 @@ static void decide_leader(struct lease *l, struct lease_commands *out)
         leave(l, out, l->leave_reason);
         return;
     }
-    if (check_says_failed(l, out)) {
+    if (check_says_failed(l, out) || health_says_failed(l)) {
         controller_failed(l, out);
         return;
     }
     drive_hold(l, out);
+}
+
+/* What was found unhealthy earlier is not this start's fault. */
+static void begin_leading(struct lease *l, struct lease_commands *out, enum lease_reason reason)
+{
+    l->check_failures = 0;
+    l->health_failures = 0;
+    l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
+    become(l, out, LEASE_LEADER, reason);
 }
 
 static void decide_promoting(struct lease *l, struct lease_commands *out)
@@ -144,9 +159,7 @@ static void decide_promoting(struct lease *l, struct lease_commands *out)
     }
     if (l->hook_ready) {
         l->hook_ready = false;
-        l->check_failures = 0;
-        l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
-        become(l, out, LEASE_LEADER, l->reason);
+        begin_leading(l, out, l->reason);
     }
     drive_hold(l, out);
 }
@@ -182,8 +195,7 @@ static void resume_check(struct lease *l, struct lease_commands *out)
     }
     l->hook_ready = false;
     if (l->hook_result == LEASE_HOOK_DONE && l->armed && l->epoch_seen <= l->own.epoch) {
-        l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
-        become(l, out, LEASE_LEADER, LEASE_REASON_RESUME);
+        begin_leading(l, out, LEASE_REASON_RESUME);
     } else if (l->hook_result == LEASE_HOOK_STOPPED) {
         l->controller_stopped = true;
         l->start = LEASE_START_BUMP; /* every start has its own epoch */

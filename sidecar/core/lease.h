@@ -173,6 +173,7 @@ enum lease_event_type {
     LEASE_EVENT_REQUEST,
     LEASE_EVENT_FITNESS,  /* what the precheck says */
     LEASE_EVENT_SETTINGS, /* an operator has changed what may change while the member runs */
+    LEASE_EVENT_HEALTH,   /* what the controller's health URL says */
     LEASE_EVENT_STOP,
 };
 
@@ -252,6 +253,10 @@ struct lease_event {
             uint32_t check_failures;
             uint64_t restart_window_ns;
         } settings; /* all of them, as in struct lease_config */
+        struct {
+            uint64_t epoch; /* of the controller's start that led when the question was asked */
+            bool healthy;
+        } health;
     };
 };
 
@@ -473,6 +478,7 @@ struct lease {
     enum lease_hook_result hook_result;
     uint64_t check_fast_ns; /* next interval check */
     uint32_t check_failures, restarts_used, promote_failures;
+    uint32_t health_failures; /* of the health URL in a row, about this start of the controller */
 
     bool guardian_up, armed, fencing;
     uint64_t armed_epoch;

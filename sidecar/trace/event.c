@@ -56,6 +56,8 @@ static const struct field settings[] = {{"priority", FIELD_U32, EVENT(settings.p
                                         {"check_failures", FIELD_U32, EVENT(settings.check_failures)},
                                         {"restart_window", FIELD_NS, EVENT(settings.restart_window_ns)},
                                         {NULL}};
+static const struct field health[] = {
+    {"epoch", FIELD_U64, EVENT(health.epoch)}, {"healthy", FIELD_BOOL, EVENT(health.healthy)}, {NULL}};
 static const struct field member_fields[] = {{"name", FIELD_NAME, MEMBER(name)},
                                              {"incarnation", FIELD_NONCE, MEMBER(incarnation)},
                                              {"heartbeat", FIELD_U64, MEMBER(heartbeat)},
@@ -68,7 +70,8 @@ static const struct field member_fields[] = {{"name", FIELD_NAME, MEMBER(name)},
 static const struct shape shapes[] = {
     {"start", start},     {"tick", none},         {"read", read_fields},  {"write", write_fields},
     {"hook", hook},       {"guardian", guardian}, {"saved", saved},       {"members", none},
-    {"request", request}, {"fitness", fitness},   {"settings", settings}, {"stop", none},
+    {"request", request}, {"fitness", fitness},   {"settings", settings}, {"health", health},
+    {"stop", none},
 };
 
 /* The parser's view of what every event has. */

@@ -10,6 +10,7 @@
 
 struct watcher_answer {
     bool good;
+    uint64_t tag;                    /* whatever the question puts there: what it was asked about */
     char text[WATCHER_TEXT_MAX + 1]; /* why not, for people; or what there is to know */
     uint64_t took_ns;                /* filled in by the watcher */
 };

@@ -105,6 +105,7 @@ static void renumber(const struct lease *l, struct lease_event *e)
     case LEASE_EVENT_REQUEST:
     case LEASE_EVENT_FITNESS:
     case LEASE_EVENT_SETTINGS:
+    case LEASE_EVENT_HEALTH:
     case LEASE_EVENT_STOP: break;
     }
 }

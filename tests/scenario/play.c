@@ -543,6 +543,20 @@ static int verb_settings(struct play *p, char *words[], unsigned count, const ch
     return r;
 }
 
+/* no [EPOCH]: about an earlier start than the one that leads. */
+static int verb_health(struct play *p, char *words[], unsigned count, const char **what)
+{
+    static const char *const says[] = {"no", "yes", NULL};
+    int n = count == 1 || count == 2 ? choose(words[0], says) : -1;
+    struct lease_event e = {.type = LEASE_EVENT_HEALTH,
+                            .health = {.epoch = p->lease.own.epoch, .healthy = n == 1}};
+
+    if (n < 0 || (count == 2 && parse_u64(words[1], &e.health.epoch) < 0))
+        return wrong("yes or no, and of which epoch", what);
+    feed(p, &e);
+    return 0;
+}
+
 static int verb_stop(struct play *p, char *words[], unsigned count, const char **what)
 {
     struct lease_event e = {.type = LEASE_EVENT_STOP};
@@ -633,6 +647,7 @@ static const struct verb verbs[] = {
     {"ask", verb_ask},
     {"precheck", verb_precheck},
     {"settings", verb_settings},
+    {"health", verb_health},
     {"stop", verb_stop},
     {"wait", verb_wait},
     {"run", verb_run},

@@ -21,6 +21,14 @@ static enum hook_mode mood(struct world *w, const struct host *h, int kind)
     return chance(w, 30) ? HOOKS_WELL : m;
 }
 
+/* The controller's health URL is in the mood of its check. */
+bool hook_url_healthy(struct world *w, const struct host *h)
+{
+    enum hook_mode m = mood(w, h, LEASE_HOOK_CHECK);
+
+    return h->controller.alive && m != HOOKS_FAIL && m != HOOKS_HANG;
+}
+
 void hook_begin(struct world *w, struct host *h, enum slot slot, int kind, uint32_t id, uint64_t epoch)
 {
     struct sim_hook *k = &h->hooks[slot];

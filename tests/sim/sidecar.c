@@ -146,7 +146,7 @@ static void tell_event(struct world *w, const struct host *h, const struct lease
 {
     char text[TRACE_LINE_MAX];
     bool dull = e->type == LEASE_EVENT_TICK || e->type == LEASE_EVENT_READ ||
-                e->type == LEASE_EVENT_MEMBERS ||
+                e->type == LEASE_EVENT_MEMBERS || (e->type == LEASE_EVENT_HEALTH && e->health.healthy) ||
                 (e->type == LEASE_EVENT_WRITE && e->write.answer == LEASE_ANSWER_ROW) ||
                 (e->type == LEASE_EVENT_HOOK && h->sidecar.lease.hook == LEASE_HOOK_CHECK);
 
@@ -241,6 +241,25 @@ void sidecar_news(struct world *w, struct host *h)
     }
 }
 
+/* Now and then of the leading controller; the answer may come when that start is long over. */
+static void ask_health(struct world *w, struct host *h)
+{
+    const struct lease *l = &h->sidecar.lease;
+
+    if (l->role == LEASE_LEADER && chance(w, 50))
+        schedule(w, random_below(w, 2 * w->options.timing.check_interval_ns), EV_HEALTH, h->index,
+                 hook_url_healthy(w, h), h->sidecar.gen, l->own.epoch);
+}
+
+void sidecar_health(struct world *w, const struct event *e)
+{
+    struct host *h = &w->hosts[e->a];
+    struct lease_event event = {.type = LEASE_EVENT_HEALTH, .health = {.epoch = e->arg, .healthy = e->b}};
+
+    if (h->sidecar.alive && h->sidecar.gen == e->gen)
+        sidecar_feed(w, h, &event);
+}
+
 void sidecar_timer(struct world *w, struct host *h, enum timer timer)
 {
     struct lease_event e = {.type = LEASE_EVENT_TICK};
@@ -253,6 +272,7 @@ void sidecar_timer(struct world *w, struct host *h, enum timer timer)
         start_guardian(w, h);
     } else if (timer == TIMER_BEAT) {
         book_beat(w, h);
+        ask_health(w, h);
         timer_arm(w, h, TIMER_BEAT, w->options.timing.renew_ns);
     }
 }

@@ -116,6 +116,7 @@ static uint64_t held_up(const struct world *w, const struct event *e)
     case EV_TIMER: return e->b == TIMER_GUARD ? h->frozen_until : sidecar_held_up(h, w->now);
     case EV_NEWS:
     case EV_SAVED:
+    case EV_HEALTH:
     case EV_GUARDIAN_GONE:
     case EV_BOOK_ANSWER: return sidecar_held_up(h, w->now);
     case EV_HOOK_END: return e->b == SLOT_SIDECAR ? sidecar_held_up(h, w->now) : h->frozen_until;
@@ -187,6 +188,7 @@ static void dispatch_host(struct world *w, const struct event *e)
             sidecar_news(w, h);
         break;
     case EV_SAVED: state_saved(w, e); break;
+    case EV_HEALTH: sidecar_health(w, e); break;
     case EV_BOOK: book_arrives(w, e); break;
     case EV_BOOK_ANSWER: book_answered(w, e); break;
     case EV_HOOK_RUN: hook_run_event(w, e); break;

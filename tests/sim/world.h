@@ -80,6 +80,7 @@ enum event_kind {
     EV_GUARDIAN_GONE, /* host: its sidecar hears it */
     EV_NEWS,          /* host: the guardian's eventfd */
     EV_SAVED,
+    EV_HEALTH,      /* host, healthy: the answer of its health URL */
     EV_STMT,        /* statement: arrives at its node */
     EV_STMT_ORDER,  /* statement: its place in the total order */
     EV_STMT_ANSWER, /* statement: the client hears it */
@@ -375,6 +376,7 @@ void book_answered(struct world *w, const struct event *e);
 void sidecar_start(struct world *w, struct host *h);
 void sidecar_kill(struct world *w, struct host *h);
 void sidecar_feed(struct world *w, struct host *h, struct lease_event *e);
+void sidecar_health(struct world *w, const struct event *e);
 void sidecar_timer(struct world *w, struct host *h, enum timer timer);
 void sidecar_guardian_gone(struct world *w, struct host *h);
 void sidecar_news(struct world *w, struct host *h);
@@ -393,6 +395,7 @@ void guardian_run(struct world *w, struct host *h);
 void guardian_hook_ended(struct world *w, struct host *h, enum lease_hook_result result);
 
 /* hooks.c */
+bool hook_url_healthy(struct world *w, const struct host *h);
 void hook_begin(struct world *w, struct host *h, enum slot slot, int kind, uint32_t id, uint64_t epoch);
 void hook_cancel(struct world *w, struct host *h, enum slot slot);
 void hook_run_event(struct world *w, const struct event *e);

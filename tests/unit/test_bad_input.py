@@ -81,6 +81,12 @@ TEXTS = {
     "impossible_check": (GOOD + 'check_budget = "3s";\n', [
         "CONF:2: check_budget: check_budget must be at most kill_budget: otherwise a stop can't be confirmed before the deadline "
         "(ttl 20s - (demote_budget 5s + kill_budget 2s + margin 1s) - renew 2s leaves 10s)"]),
+    "health_url": (GOOD + 'health_url = "ftp://h/";\nhealth_timeout = "10ms";\nhealth_ca = "DIR/none";\n', [
+        'CONF:2: health_url: "ftp://h/" is neither http nor https',
+        "CONF:3: health_timeout: 10ms is not between 100ms and 1m",
+        "CONF:4: health_ca: DIR/none cannot be read: No such file or directory"]),
+    "health_without_url": (GOOD + 'health_text = "well";\nhealth_timeout = "1s";\n', [
+        "CONF:2: health_text: is of no use without health_url", "CONF:3: health_timeout: is of no use without health_url"]),
     "webhooks_no_list": (GOOD + 'webhooks = { url = "http://h"; };\n', [
         'CONF:2: webhooks: must be a list of at most 8 groups, like ( { url = "https://host/path"; } )']),
     "webhooks_no_group": (GOOD + 'webhooks = ("http://h");\n', [

@@ -155,6 +155,10 @@ static void random_event(struct trace_event *t)
         e->settings.check_failures = (uint32_t)number();
         e->settings.restart_window_ns = number();
         break;
+    case LEASE_EVENT_HEALTH:
+        e->health.epoch = below(100);
+        e->health.healthy = below(2);
+        break;
     case LEASE_EVENT_TICK:
     case LEASE_EVENT_STOP: break;
     }
