@@ -68,7 +68,7 @@ CREATE TABLE IF NOT EXISTS galera_lease.member (
     http_port   SMALLINT UNSIGNED NOT NULL DEFAULT 0,
     version     VARCHAR(63) NOT NULL DEFAULT '' COMMENT 'of the controller',
     sidecar     VARCHAR(63) NOT NULL DEFAULT '' COMMENT 'version of the sidecar',
-    digest      VARCHAR(63) NOT NULL DEFAULT '' COMMENT 'of the controller''s files',
+    digest      VARCHAR(1023) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '' COMMENT 'of the controller''s files: path:hash,path:hash sorted; ?: not read yet',
     seen_at     DATETIME(3) NOT NULL,
     PRIMARY KEY (lease, name)
 ) ENGINE = InnoDB;

@@ -59,6 +59,58 @@ BEGIN
     SELECT LAST_INSERT_ID() AS request;
 END$$
 
+-- Which of a member's files differ from the leader's, in sentences; empty: none, or nothing is known. Both are digests:
+-- path:word,path:word, where the word is a hash, or says why there is none. "?": they have not been read yet.
+CREATE OR REPLACE DEFINER = galera_lease_owner@localhost FUNCTION galera_lease.file_drift(mine TEXT, leaders TEXT) RETURNS VARCHAR(255) CHARACTER SET ascii
+    DETERMINISTIC
+    NO SQL
+    SQL SECURITY INVOKER
+    COMMENT 'which files of a member differ from the leader''s'
+BEGIN
+    DECLARE said TEXT DEFAULT '';
+    DECLARE entry, path, name, my_word, their_word TEXT;
+    DECLARE rest TEXT DEFAULT mine;
+    DECLARE found INT UNSIGNED;
+
+    IF mine = '' OR mine = leaders OR leaders IN ('', '?') THEN
+        RETURN '';
+    END IF;
+    IF mine = '?' THEN
+        RETURN 'Its files have not been read yet.';
+    END IF;
+    WHILE rest <> '' DO
+        SET entry = SUBSTRING_INDEX(rest, ',', 1);
+        SET rest = SUBSTRING(rest, CHAR_LENGTH(entry) + 2);
+        SET path = SUBSTRING_INDEX(entry, ':', 1), my_word = SUBSTRING_INDEX(entry, ':', -1);
+        -- The last part of the path, unless that is the name of two.
+        SET name = SUBSTRING_INDEX(path, '/', -1);
+        IF LOCATE(CONCAT('/', name, ':'), mine, LOCATE(CONCAT('/', name, ':'), mine) + 1) > 0 THEN
+            SET name = path;
+        END IF;
+        SET found = LOCATE(CONCAT(',', path, ':'), CONCAT(',', leaders));
+        SET their_word = IF(found = 0, 'unlisted', SUBSTRING_INDEX(SUBSTRING(leaders, found + CHAR_LENGTH(path) + 1), ',', 1));
+        IF my_word <> their_word THEN
+            SET said = CONCAT_WS(' ', NULLIF(said, ''), CONCAT(name, CASE
+                WHEN their_word = 'unlisted' THEN ' is not among the leader''s files.'
+                WHEN my_word = 'missing' THEN ' is missing; the leader has it.'
+                WHEN my_word IN ('unreadable', 'too-big') THEN CONCAT(' is ', my_word, ' here.')
+                WHEN their_word = 'missing' THEN ' is missing on the leader''s host.'
+                WHEN their_word IN ('unreadable', 'too-big') THEN CONCAT(' is ', their_word, ' on the leader''s host.')
+                ELSE ' differs from the leader''s.' END));
+        END IF;
+    END WHILE;
+    SET rest = leaders;
+    WHILE rest <> '' DO
+        SET entry = SUBSTRING_INDEX(rest, ',', 1);
+        SET rest = SUBSTRING(rest, CHAR_LENGTH(entry) + 2);
+        SET path = SUBSTRING_INDEX(entry, ':', 1);
+        IF LOCATE(CONCAT(',', path, ':'), CONCAT(',', mine)) = 0 THEN
+            SET said = CONCAT_WS(' ', NULLIF(said, ''), CONCAT(SUBSTRING_INDEX(path, '/', -1), ' is among the leader''s files only.'));
+        END IF;
+    END WHILE;
+    RETURN LEFT(said, 255);
+END$$
+
 -- Each asks, and answers with the request's id. The leader acts; what became of it: CALL request_outcome(id).
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.step_down(IN lease_name TEXT, IN reason TEXT)
     MODIFIES SQL DATA
@@ -152,16 +204,18 @@ SELECT s.lease AS lease, s.name AS name, s.standing AS standing, s.version AS ve
        CASE WHEN s.standing = 'leader' THEN 'Acting as leader.'
             WHEN s.standing = 'ended' THEN CONCAT('Ended at ', s.seen_at, '.')
             WHEN s.standing = 'not seen' THEN CONCAT('Not seen since ', s.seen_at, '.', IF(s.holds, ' It holds the lease.', ''))
-            WHEN s.why_not = 'Another member holds the lease.' THEN 'Accepting heartbeats.'
-            ELSE s.why_not END AS comment
+            ELSE CONCAT(IF(s.why_not = 'Another member holds the lease.', 'Accepting heartbeats.', s.why_not),
+                        IF(s.standing = 'follower' AND s.drift <> '', CONCAT(' ', s.drift), '')) END AS comment
 FROM (SELECT m.*, l.state <> 'free' AND l.holder = m.name AS holds,
              IF(l.state <> 'free' AND l.holder = m.name, l.epoch, m.epoch_seen) AS epoch,
              CAST(GREATEST(0, TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3))) / 1000000 AS DECIMAL(12,1)) AS seen_s,
              CASE WHEN m.role = 'ended' THEN 'ended'
                   WHEN TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3)) > (IF(l.hold_until IS NULL, l.ttl_ms, LEAST(l.ttl_ms, 60000)) * 2 / 5 + 1000) * 1000 THEN 'not seen'
                   WHEN m.role = 'leader' AND NOT (l.state <> 'free' AND l.holder = m.name) THEN 'unclear'
-                  ELSE m.role END AS standing
-      FROM galera_lease.member m JOIN galera_lease.lease l ON l.name = m.lease) s
+                  ELSE m.role END AS standing,
+             COALESCE(galera_lease.file_drift(m.digest, h.digest), '') AS drift
+      FROM galera_lease.member m JOIN galera_lease.lease l ON l.name = m.lease
+      LEFT JOIN galera_lease.member h ON h.lease = m.lease AND h.name = l.holder) s
 ORDER BY s.lease, s.name;
 
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.leader AS

@@ -134,6 +134,8 @@ static void take_text(struct config_reader *r, const struct option_row *o, const
     case OPTION_URL: take_url(r, o, text, where); break;
     case OPTION_ENDPOINTS:
     case OPTION_EVENTS:
+    case OPTION_PATHS:
+    case OPTION_PATTERNS:
     case OPTION_WEBHOOKS: break;
     }
 }
@@ -182,6 +184,8 @@ void config_take_value(struct config_reader *r, const struct option_row *o, cons
 
     if (o->type == OPTION_ENDPOINTS) {
         take_endpoints(r, o, s);
+    } else if (o->type == OPTION_PATHS || o->type == OPTION_PATTERNS) {
+        config_take_list(r, o, s);
     } else if (o->type == OPTION_EVENTS) {
         config_take_events(r, o, s);
     } else if (o->type == OPTION_COUNT) {

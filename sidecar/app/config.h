@@ -14,12 +14,14 @@
 
 #include "core/lease.h"
 #include "db/access.h"
+#include "health/drift.h"
 
 #define CONFIG_TEXT_MAX      256
 #define CONFIG_PATH_MAX      256
 #define CONFIG_ENDPOINTS_MAX 16
 #define CONFIG_URL_MAX       1024
 #define CONFIG_WEBHOOKS_MAX  8
+#define CONFIG_LIST_MAX      16
 #define CONFIG_ERRORS_MAX    64
 #define CONFIG_OPTIONS_MAX   96
 
@@ -47,6 +49,11 @@ struct config_webhooks {
     struct config_webhook list[CONFIG_WEBHOOKS_MAX];
 };
 
+struct config_list {
+    size_t count;
+    char text[CONFIG_LIST_MAX][CONFIG_TEXT_MAX];
+};
+
 struct config {
     char name[LEASE_NAME_MAX + 1], member[LEASE_NAME_MAX + 1];
     char address[CONFIG_TEXT_MAX];
@@ -69,6 +76,8 @@ struct config {
     char health_url[CONFIG_URL_MAX], health_text[CONFIG_TEXT_MAX], health_ca[CONFIG_PATH_MAX];
     uint64_t health_timeout_ns;
     struct config_webhooks webhooks;
+    struct config_list files, ignore_lines;
+    bool require_match;
     char state_dir[CONFIG_PATH_MAX], run_dir[CONFIG_PATH_MAX], libexec_dir[CONFIG_PATH_MAX];
     char cgroup[CONFIG_TEXT_MAX], log_level[CONFIG_TEXT_MAX];
 

@@ -156,12 +156,31 @@ static void check_member(struct config_reader *r, const config_t *file)
 /* Options that say more about another one that is not there. */
 static void check_lonely(struct config_reader *r, const config_t *file)
 {
-    static const char *const names[] = {"health_text", "health_timeout", "health_ca"};
+    static const char *const names[][2] = {{"health_text", "health_url"},
+                                           {"health_timeout", "health_url"},
+                                           {"health_ca", "health_url"},
+                                           {"ignore_lines", "files"},
+                                           {"require_match", "files"}};
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && !config_lookup(file, "health_url"); i++)
-        if (config_lookup(file, names[i]))
-            config_complain(r, config_lookup(file, names[i]), "%s: is of no use without health_url",
-                            names[i]);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (config_lookup(file, names[i][0]) && !config_lookup(file, names[i][1]))
+            config_complain(r, config_lookup(file, names[i][0]), "%s: is of no use without %s", names[i][0],
+                            names[i][1]);
+}
+
+/* They are published in one line. */
+static void check_files(struct config_reader *r, const config_t *file)
+{
+    const struct config_list *files = &r->config->files;
+    size_t length = 0;
+
+    for (size_t i = 0; i < files->count; i++)
+        length += strlen(files->text[i]) + DRIFT_ENTRY_MORE;
+    if (length > DRIFT_DIGEST_MAX)
+        config_complain(r, config_lookup(file, "files"),
+                        "files: their paths are too long: %zu characters together, and %zu fit",
+                        length - files->count * DRIFT_ENTRY_MORE,
+                        DRIFT_DIGEST_MAX - files->count * DRIFT_ENTRY_MORE);
 }
 
 static const char *first_remote(const struct config *c)
@@ -250,6 +269,7 @@ void config_check(struct config_reader *r, const config_t *file)
     check_standalone(r, file);
     check_member(r, file);
     check_lonely(r, file);
+    check_files(r, file);
     check_tls(r, file);
     check_http(r, file);
     if (!r->errors->timing_unread)

@@ -33,6 +33,9 @@ void config_take_fallback(struct config_reader *r, const struct option_row *o);
 /* What a row's flags ask of its file or hook on this host; @given NULL: about the file as a whole. */
 void config_check_flags(struct config_reader *r, const struct option_row *o, const config_setting_t *given);
 
+/* config_lists.c: OPTION_PATHS, OPTION_PATTERNS */
+void config_take_list(struct config_reader *r, const struct option_row *o, const config_setting_t *s);
+
 /* config_webhooks.c */
 void config_take_webhooks(struct config_reader *r, const config_setting_t *s);
 void config_take_events(struct config_reader *r, const struct option_row *o, const config_setting_t *s);

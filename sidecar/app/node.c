@@ -251,6 +251,7 @@ static void on_answer(const struct client_answer *a, void *userdata)
         e.members.count = a->member_count;
         if (a->namesake)
             snprintf(n->namesake, sizeof n->namesake, "%s", a->namesake);
+        watches_drifted(n, a->drift);
         enum lease_name_right before = lease_name_right(&n->lease);
 
         node_feed(n, &e);

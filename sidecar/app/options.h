@@ -12,6 +12,8 @@ enum option_type {
     OPTION_ENDPOINTS, /* list of "unix:/path" or "host:port" */
     OPTION_URL,       /* http or https */
     OPTION_EVENTS,    /* list of what is announced: "role", "alarm", or a note's name */
+    OPTION_PATHS,     /* list of at most max absolute paths */
+    OPTION_PATTERNS,  /* list of at most max extended regular expressions */
     OPTION_WEBHOOKS,  /* list of groups, with rows of their own */
 };
 

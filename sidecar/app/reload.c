@@ -67,6 +67,8 @@ static bool same(const struct option_row *o, const struct config *a, const struc
     case OPTION_SWITCH:
     case OPTION_COUNT:
     case OPTION_EVENTS:
+    case OPTION_PATHS:
+    case OPTION_PATTERNS:
     case OPTION_WEBHOOKS: break; /* what is read into has been zeroed */
     }
     return memcmp(field(a, o), field(b, o), o->size) == 0;

@@ -176,6 +176,7 @@ void report_beat(struct node *n)
                                     .role = ended ? "ended" : lease_role_name(n->lease.role),
                                     .why_not = why_not(n, why, sizeof why),
                                     .version = n->config->controller_version,
+                                    .digest = n->watches.digest,
                                     .sidecar = GALERA_LEASE_VERSION};
 
     if (n->client && right != LEASE_NAME_WAIT)
@@ -227,6 +228,8 @@ void report_status(struct node *n)
 
     if (!status)
         return;
+    json_object_set_new(status, "rank", json_integer(lease_rank(l)));
+    json_object_set_new(status, "drift", json_string(n->watches.drifted));
     if (health)
         json_object_set_new(status, "health_url", health);
     char *text = json_dumps(status, JSON_INDENT(2));

@@ -135,7 +135,8 @@ static void fill_lease_config(const struct config *c, struct lease_config *ret)
                                  .restarts = (uint32_t)c->restarts,
                                  .check_failures = (uint32_t)c->check_failures,
                                  .restart_window_ns = c->restart_window_ns,
-                                 .prechecked = c->precheck[0] != '\0'};
+                                 .prechecked = c->precheck[0] != '\0',
+                                 .require_match = c->require_match};
     memcpy(ret->member, c->member, sizeof ret->member);
 }
 

@@ -5,10 +5,23 @@
 #include <string.h>
 
 #include "app/node.h"
+#include "health/drift.h"
 #include "health/probe.h"
 #include "util/log.h"
 
 #define END_PATIENCE_NS (100 * LEASE_NS_PER_MS)
+
+static void start(struct node *n, const char *what, watcher_ask_fn ask, uint64_t interval_ns,
+                  loop_fn on_answer, struct watcher **ret)
+{
+    int r = watcher_new(ask, n, interval_ns, ret);
+
+    if (r == 0)
+        r = loop_watch(n->loop, watcher_fd(*ret), on_answer, n);
+    if (r < 0)
+        log_error("watch", "lease=%s what=%s error=\"%s\" means=\"it is not asked\"", n->config->name, what,
+                  strerror(-r));
+}
 
 /* ---------------------------------------------------------------- precheck */
 
@@ -171,19 +184,68 @@ json_t *watches_health_status(const struct node *n)
                      "why", known ? w->healthy.text : "");
 }
 
-/* ---------------------------------------------------------------- all of them */
+/* ---------------------------------------------------------------- files */
 
-static void start(struct node *n, const char *what, watcher_ask_fn ask, uint64_t interval_ns,
-                  loop_fn on_answer, struct watcher **ret)
+/* In the watcher's thread. */
+static void ask_files(void *userdata, struct watcher_answer *ret)
 {
-    int r = watcher_new(ask, n, interval_ns, ret);
+    const struct node *n = userdata;
 
-    if (r == 0)
-        r = loop_watch(n->loop, watcher_fd(*ret), on_answer, n);
-    if (r < 0)
-        log_error("watch", "lease=%s what=%s error=\"%s\" means=\"it is not asked\"", n->config->name, what,
-                  strerror(-r));
+    ret->good = true;
+    drift_digest(n->watches.drift, ret->text);
 }
+
+static void on_files(void *userdata)
+{
+    struct node *n = userdata;
+    struct watches *w = &n->watches;
+    struct watcher_answer answer;
+
+    if (!watcher_take(w->files, &answer) || strcmp(answer.text, w->digest) == 0)
+        return;
+    memcpy(w->digest, answer.text, sizeof w->digest);
+    log_info("files", "lease=%s member=%s digest=%s", n->config->name, n->config->member, w->digest);
+    report_beat(n); /* others rank by it */
+}
+
+void watches_drifted(struct node *n, const char *drift)
+{
+    struct watches *w = &n->watches;
+    char quoted[2 * sizeof w->drifted];
+
+    if (!drift || strcmp(drift, w->drifted) == 0)
+        return;
+    snprintf(w->drifted, sizeof w->drifted, "%s", drift);
+    if (drift[0])
+        log_warning("drift", "lease=%s member=%s what=%s means=\"%s\"", n->config->name, n->config->member,
+                    log_quote(drift, quoted, sizeof quoted),
+                    n->config->require_match ? "it does not lead until they match"
+                                             : "it leads after the others");
+    else
+        log_info("drift", "lease=%s member=%s what=\"its files match the leader's\"", n->config->name,
+                 n->config->member);
+}
+
+static void start_files(struct node *n)
+{
+    const struct config *c = n->config;
+    const char *paths[CONFIG_LIST_MAX], *patterns[CONFIG_LIST_MAX];
+
+    for (size_t i = 0; i < c->files.count; i++)
+        paths[i] = c->files.text[i];
+    for (size_t i = 0; i < c->ignore_lines.count; i++)
+        patterns[i] = c->ignore_lines.text[i];
+    snprintf(n->watches.digest, sizeof n->watches.digest, DRIFT_UNREAD);
+    int r = drift_new(paths, c->files.count, patterns, c->ignore_lines.count, &n->watches.drift);
+
+    if (r < 0)
+        log_error("watch", "lease=%s what=files error=\"%s\" means=\"they are not compared\"", c->name,
+                  strerror(-r));
+    else
+        start(n, "files", ask_files, c->timing.check_interval_ns, on_files, &n->watches.files);
+}
+
+/* ---------------------------------------------------------------- all of them */
 
 void watches_start(struct node *n)
 {
@@ -192,6 +254,8 @@ void watches_start(struct node *n)
               &n->watches.precheck);
     if (n->config->health_url[0])
         start(n, "health", ask_health, n->config->timing.check_interval_ns, on_health, &n->watches.health);
+    if (n->config->files.count > 0)
+        start_files(n);
 }
 
 void watches_end(struct watches *w)
@@ -203,4 +267,7 @@ void watches_end(struct watches *w)
     if (w->health)
         watcher_end(w->health, END_PATIENCE_NS);
     w->health = NULL;
+    if (!w->files || watcher_end(w->files, END_PATIENCE_NS))
+        w->drift = drift_free(w->drift); /* else its thread still uses it */
+    w->files = NULL;
 }

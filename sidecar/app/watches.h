@@ -1,6 +1,6 @@
 #pragma once
 /* What is asked again and again beside the loop, and what its answers mean to the core: the precheck hook,
- * and the controller's health URL. */
+ * the controller's health URL, and its files. */
 #include <jansson.h>
 #include <stdatomic.h>
 
@@ -13,8 +13,13 @@ struct watches {
     struct watcher_answer prechecked; /* the last answer */
     bool precheck_answered;
 
-    struct watcher *health;         /* NULL: there is no health URL */
-    struct watcher_answer healthy;  /* the last answer about the start that leads; tag: its epoch, 0: none */
+    struct watcher *health;        /* NULL: there is no health URL */
+    struct watcher_answer healthy; /* the last answer about the start that leads; tag: its epoch, 0: none */
+    struct watcher *files;         /* NULL: none are compared */
+    struct drift *drift;
+    char digest[WATCHER_TEXT_MAX + 1]; /* of the files, as published; "": none are compared */
+    char drifted[256]; /* which of them differ from the leader's, as our own row says; "": none */
+
     _Atomic uint64_t leading_epoch; /* of the controller that leads here; 0: none does. For the threads */
     atomic_bool ending;             /* ... too */
 };
@@ -25,6 +30,9 @@ void watches_end(struct watches *watches);
 
 /* After each step of the core: who leads? */
 void watches_stepped(struct node *node);
+
+/* What our own row says of our files; NULL: it was not there. */
+void watches_drifted(struct node *node, const char *drift);
 
 /* What the health URL said last; NULL: there is none. */
 json_t *watches_health_status(const struct node *node);

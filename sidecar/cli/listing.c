@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CELL_MAX (ROWS_TEXT_MAX + 128)
+#define CELL_MAX (2 * ROWS_TEXT_MAX + 128)
 
 static bool holds(const struct listing *l, const struct rows_member *m)
 {
@@ -57,10 +57,9 @@ void listing_comment(const struct listing *l, const struct rows_member *m, char 
         break;
     case 'f':
         /* The normal case of a follower in the words of the list. */
-        if (strcmp(m->why_not, LEASE_WHY_HELD) == 0)
-            snprintf(buf, size, "Accepting heartbeats.");
-        else
-            snprintf(buf, size, "%s", m->why_not);
+        snprintf(buf, size, "%s%s%s",
+                 strcmp(m->why_not, LEASE_WHY_HELD) == 0 ? "Accepting heartbeats." : m->why_not,
+                 m->drift[0] ? " " : "", m->drift);
         break;
     default: snprintf(buf, size, "%s: %s", m->role, m->why_not);
     }

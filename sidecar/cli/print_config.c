@@ -48,6 +48,16 @@ static void put_endpoints(FILE *out, const struct config *c)
     putc(')', out);
 }
 
+static void put_list(FILE *out, const struct config_list *list)
+{
+    putc('(', out);
+    for (size_t i = 0; i < list->count; i++) {
+        fputs(i > 0 ? ", " : "", out);
+        put_quoted(out, list->text[i]);
+    }
+    putc(')', out);
+}
+
 /* By name, in the order of the notes. */
 static void put_events(FILE *out, const struct config_events *e)
 {
@@ -78,6 +88,8 @@ static void put_value(FILE *out, const void *c, const struct option_row *o)
     case OPTION_SWITCH: fputs(*(const bool *)field(c, o) ? "true" : "false", out); break;
     case OPTION_COUNT: fprintf(out, "%" PRIu64, number(c, o)); break;
     case OPTION_ENDPOINTS: put_endpoints(out, c); break;
+    case OPTION_PATHS:
+    case OPTION_PATTERNS: put_list(out, field(c, o)); break;
     case OPTION_EVENTS: put_events(out, field(c, o)); break;
     case OPTION_WEBHOOKS: break; /* no value of a group */
     }
@@ -183,6 +195,15 @@ static json_t *json_endpoints(const struct config *c)
     return list;
 }
 
+static json_t *json_list(const struct config_list *all)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < all->count; i++)
+        json_array_append_new(list, json_string(all->text[i]));
+    return list;
+}
+
 static json_t *json_events(const struct config_events *e)
 {
     json_t *list = json_array();
@@ -212,6 +233,8 @@ static void set_value(json_t *j, const char *key, const void *c, const struct op
     case OPTION_SWITCH: value = json_boolean(*(const bool *)field(c, o)); break;
     case OPTION_COUNT: value = json_integer((json_int_t)number(c, o)); break;
     case OPTION_ENDPOINTS: value = json_endpoints(c); break;
+    case OPTION_PATHS:
+    case OPTION_PATTERNS: value = json_list(field(c, o)); break;
     case OPTION_EVENTS: value = json_events(field(c, o)); break;
     case OPTION_WEBHOOKS: break; /* no value of a group */
     }

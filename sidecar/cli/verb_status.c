@@ -126,6 +126,7 @@ static void print_status(const json_t *s)
     if (json_object_get(s, "guardian"))
         printf("%-12s%s\n",
                "guardian:", json_is_true(json_object_get(s, "guardian")) ? "running" : "NOT RUNNING");
+    line("drift:", s, "drift", "");
     health_line(json_object_get(s, "health_url"));
     line("contained:", s, "containment", "");
     if (json_is_true(json_object_get(s, "regression")))

@@ -28,6 +28,7 @@ void lease_init(struct lease *l, const struct lease_config *config)
     l->role = LEASE_BOOT;
     l->reason = LEASE_REASON_START;
     l->fit = !config->prechecked;
+    l->drifted = config->require_match; /* until our own row says that they match */
     l->name = nonce_is_zero(&config->incarnation) ? LEASE_NAME_OURS : LEASE_NAME_OPEN;
 }
 

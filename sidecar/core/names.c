@@ -83,7 +83,7 @@ const char *lease_why_not(const struct lease *l)
     if (!l->fit)
         return LEASE_WHY_UNFIT;
     if (l->drifted && l->config.require_match)
-        return "Its files differ from the leader's: it does not lead.";
+        return "Its files are not known to match the leader's: it does not lead.";
     if (!l->guardian_up)
         return "Its guardian is not running.";
     if (l->row_missing)

@@ -98,6 +98,16 @@ static void keep_place(struct book *book, size_t index, const struct rows_member
     place->leads = strcmp(member->role, "leader") == 0;
 }
 
+/* Written by us, or by a namesake. */
+static void decode_own(struct book *book, const struct rows_member *own)
+{
+    book->drift_known = memcmp(&own->member.incarnation, &book->config->incarnation, LEASE_NONCE_SIZE) == 0;
+    if (book->drift_known)
+        memcpy(book->drift, own->drift, sizeof(book->drift));
+    else
+        memcpy(book->namesake, own->address, sizeof(book->namesake));
+}
+
 static size_t decode_members(struct book *book, const struct table *table)
 {
     struct rows_member member;
@@ -105,9 +115,8 @@ static size_t decode_members(struct book *book, const struct table *table)
 
     for (size_t i = 0; i < table->rows && count < LEASE_MEMBERS_MAX; i++)
         if (rows_member_decode(table, i, &member)) { /* one bad row must not hide the others */
-            if (strcmp(member.member.name, book->config->member) == 0 &&
-                memcmp(&member.member.incarnation, &book->config->incarnation, LEASE_NONCE_SIZE) != 0)
-                memcpy(book->namesake, member.address, sizeof(book->namesake));
+            if (strcmp(member.member.name, book->config->member) == 0)
+                decode_own(book, &member);
             keep_place(book, count, &member);
             book->members[count++] = member.member;
         }
@@ -155,8 +164,10 @@ static void answer_first(struct book *book, size_t endpoint, struct worker_resul
     if (result->table && entry.kind == CLIENT_MEMBERS) {
         answer.members = book->members;
         book->namesake[0] = '\0';
+        book->drift_known = false;
         answer.member_count = decode_members(book, result->table);
         answer.namesake = book->namesake[0] ? book->namesake : NULL;
+        answer.drift = book->drift_known ? book->drift : NULL;
     } else if (result->table && entry.kind == CLIENT_REQUESTS) {
         answer.requests = book->requests;
         answer.request_count = decode_requests(book, result->table);

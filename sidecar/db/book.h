@@ -34,6 +34,8 @@ struct book {
     struct client_place places[LEASE_MEMBERS_MAX];
     size_t member_count;
     char namesake[ROWS_ADDRESS_MAX + 1];
+    char drift[ROWS_TEXT_MAX + 1]; /* of our own row, if it was there */
+    bool drift_known;
     struct rows_request requests[CLIENT_REQUESTS_MAX];
 };
 

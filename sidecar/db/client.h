@@ -81,6 +81,8 @@ struct client_answer {
     const struct lease_member *members; /* during the callback only */
     size_t member_count;
     const char *namesake; /* address of the other sidecar that wrote our name's row; NULL: none. As members */
+    const char
+        *drift; /* of members: which of our files differ, as rows_member has it; NULL: our row is not there */
     const struct rows_request *requests; /* unclaimed ones, oldest first; during the callback only */
     size_t request_count;
 };

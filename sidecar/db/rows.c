@@ -104,17 +104,18 @@ bool rows_lease_decode(const struct table *table, size_t row, struct lease_row *
 bool rows_member_decode(const struct table *table, size_t row, struct rows_member *ret_member)
 {
     struct rows_member out = {};
-    uint32_t port, http_port, drifted;
+    uint32_t port, http_port;
 
-    if (!table || table->columns != 16 || !decode_name(table, row, 0, false, out.member.name) ||
+    if (!table || table->columns != 15 || !decode_name(table, row, 0, false, out.member.name) ||
         !decode_nonce(table, row, 1, &out.member.incarnation) ||
         !table_u64(table, row, 2, &out.member.heartbeat) ||
         !table_u64(table, row, 3, &out.member.epoch_seen) ||
         !decode_u32(table, row, 4, UINT32_MAX, &out.member.priority) ||
-        !decode_u32(table, row, 5, 1, &drifted) || !decode_u32(table, row, 6, UINT16_MAX, &port) ||
-        !decode_u32(table, row, 7, UINT16_MAX, &http_port) || !table_u64(table, row, 8, &out.seen_ms))
+        !decode_u32(table, row, 6, UINT16_MAX, &port) || !decode_u32(table, row, 7, UINT16_MAX, &http_port) ||
+        !table_u64(table, row, 8, &out.seen_ms))
         return false;
-    out.member.drifted = drifted != 0;
+    table_sanitise(out.drift, sizeof(out.drift), table_text(table, row, 5));
+    out.member.drifted = out.drift[0] != '\0';
     out.port = (uint16_t)port;
     out.http_port = (uint16_t)http_port;
     table_sanitise(out.address, sizeof(out.address), table_text(table, row, 9));
@@ -122,8 +123,7 @@ bool rows_member_decode(const struct table *table, size_t row, struct rows_membe
     table_sanitise(out.why_not, sizeof(out.why_not), table_text(table, row, 11));
     table_sanitise(out.version, sizeof(out.version), table_text(table, row, 12));
     table_sanitise(out.sidecar, sizeof(out.sidecar), table_text(table, row, 13));
-    table_sanitise(out.digest, sizeof(out.digest), table_text(table, row, 14));
-    table_sanitise(out.seen_at, sizeof(out.seen_at), table_text(table, row, 15));
+    table_sanitise(out.seen_at, sizeof(out.seen_at), table_text(table, row, 14));
     *ret_member = out;
     return true;
 }

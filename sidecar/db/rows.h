@@ -12,13 +12,14 @@
 #define ROWS_ADDRESS_MAX 255
 #define ROWS_WORD_MAX    63
 #define ROWS_TEXT_MAX    255
+#define ROWS_DIGEST_MAX  1023
 
 /* Names: 1..63 of [A-Za-z0-9._-], not starting with '-' or '.'. */
 bool rows_name_ok(const char *name);
 
 /* What a member publishes about itself. Texts are sanitised when decoded and cut when written. */
 struct rows_member {
-    struct lease_member member; /* drifted: its digest and the holder's are known and differ */
+    struct lease_member member; /* drifted: drift is not empty */
     char address[ROWS_ADDRESS_MAX + 1];
     uint16_t port;                   /* the controller's */
     uint16_t http_port;              /* 0: none */
@@ -26,7 +27,7 @@ struct rows_member {
     char why_not[ROWS_TEXT_MAX + 1]; /* why it is not the leader; empty for a leader */
     char version[ROWS_WORD_MAX + 1]; /* of the controller */
     char sidecar[ROWS_WORD_MAX + 1]; /* of the sidecar */
-    char digest[ROWS_WORD_MAX + 1];  /* of the controller's files; empty: not known */
+    char drift[ROWS_TEXT_MAX + 1];   /* which of its files differ from the last leader's; empty: none known */
     char seen_at[ROWS_WORD_MAX + 1]; /* wall time of the node that wrote it; for people only */
     uint64_t seen_ms;                /* age by the answering node's wall clock; for people only */
 };

@@ -141,16 +141,15 @@ int statement_members(char *buffer, size_t size, const char *lease)
     if (!rows_name_ok(lease))
         return -EINVAL;
     statement_init(&s, buffer, size);
-    statement_add(
-        &s,
-        "SELECT m.name, HEX(m.incarnation), m.heartbeat, m.epoch_seen, m.priority, "
-        "COALESCE(m.digest <> '' AND h.digest <> '' AND m.digest <> h.digest, 0), m.port, m.http_port, "
-        "GREATEST(0, TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3)) DIV 1000), "
-        "m.address, m.role, m.why_not, m.version, m.sidecar, m.digest, m.seen_at "
-        "FROM galera_lease.member m LEFT JOIN galera_lease.lease l ON l.name = m.lease "
-        "LEFT JOIN galera_lease.member h ON h.lease = m.lease AND h.name = l.holder "
-        "WHERE m.lease = '%s' ORDER BY m.name LIMIT %d",
-        lease, LEASE_MEMBERS_MAX);
+    statement_add(&s,
+                  "SELECT m.name, HEX(m.incarnation), m.heartbeat, m.epoch_seen, m.priority, "
+                  "COALESCE(galera_lease.file_drift(m.digest, h.digest), ''), m.port, m.http_port, "
+                  "GREATEST(0, TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3)) DIV 1000), "
+                  "m.address, m.role, m.why_not, m.version, m.sidecar, m.seen_at "
+                  "FROM galera_lease.member m LEFT JOIN galera_lease.lease l ON l.name = m.lease "
+                  "LEFT JOIN galera_lease.member h ON h.lease = m.lease AND h.name = l.holder "
+                  "WHERE m.lease = '%s' ORDER BY m.name LIMIT %d",
+                  lease, LEASE_MEMBERS_MAX);
     return statement_end(&s);
 }
 
@@ -223,7 +222,7 @@ int statement_heartbeat(char *buffer, size_t size, const char *lease, const char
         const char *text;
         size_t max;
     } texts[] = {{h->role, ROWS_WORD_MAX},    {h->why_not, ROWS_TEXT_MAX}, {h->address, ROWS_ADDRESS_MAX},
-                 {h->version, ROWS_WORD_MAX}, {h->sidecar, ROWS_WORD_MAX}, {h->digest, ROWS_WORD_MAX}};
+                 {h->version, ROWS_WORD_MAX}, {h->sidecar, ROWS_WORD_MAX}, {h->digest, ROWS_DIGEST_MAX}};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         statement_quote(&s, texts[i].text, texts[i].max);
         statement_add(&s, ", ");

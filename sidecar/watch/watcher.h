@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WATCHER_TEXT_MAX 200
+#define WATCHER_TEXT_MAX 1023
 
 struct watcher_answer {
     bool good;

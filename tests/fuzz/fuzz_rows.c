@@ -47,7 +47,7 @@ static void check_member(const struct table *table)
     check_text(m.why_not, sizeof m.why_not);
     check_text(m.version, sizeof m.version);
     check_text(m.sidecar, sizeof m.sidecar);
-    check_text(m.digest, sizeof m.digest);
+    check_text(m.drift, sizeof m.drift);
     check_text(m.seen_at, sizeof m.seen_at);
 }
 

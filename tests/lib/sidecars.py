@@ -48,6 +48,7 @@ class Sidecar:
         self.process = None
         self.binary = BINARY
         self.environment = {}
+        self.cwd = None
         self.command = f"{TICKER} {self.ticks}"
         self.endpoints = None  # its own node's socket, then the others
         self.options = {"ttl": "6s", "check_interval": "500ms", "restarts": 0} | options
@@ -74,7 +75,7 @@ class Sidecar:
         self.process = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.node.ns}", str(self.binary), "run", "--config", str(self.config), *recording],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"), start_new_session=True,
-            env=os.environ | self.environment)
+            env=os.environ | self.environment, cwd=self.cwd)
         return self
 
     def cli(self, *args, timeout=30, inside=False):

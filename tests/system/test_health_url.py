@@ -45,7 +45,8 @@ def test_restarted_in_place_then_released(pair, answer, why):
     first.health.write_text(answer)
     wait_for("a bad answer", lambda: why in first.status().get("health_url", {}).get("why", ""), 10)
     pair.wait_leader(30, other_than=first)
-    assert epochs(first) == [1, 2, 3] and pair.leader() is second and epochs(second) == [4]
+    wait_for("its controller", lambda: epochs(second) == [4], 10)
+    assert epochs(first) == [1, 2, 3] and pair.leader() is second
     assert first.log_text().count("reason=unhealthy") >= 3
     assert "healthy=no" in first.log_text() and first.status()["loop_stall_max_us"] < 300_000
     wait_for("the other one's good answer", lambda: second.status().get("health_url", {}).get("state") == "healthy", 10)

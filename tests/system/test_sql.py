@@ -50,6 +50,7 @@ MATRIX = [
     ("CALL galera_lease.forget_writer('x', '{lease}')", "", NO_PROCEDURE),
     ("CALL galera_lease.protect_table('x', 'x', '{lease}')", "", NO_PROCEDURE),
     ("CALL galera_lease.unprotect_table('x', 'x')", "", NO_PROCEDURE),
+    ("SELECT galera_lease.file_drift('?', '/a:1')", "sidecar", NO_PROCEDURE),
     ("CREATE TABLE galera_lease.x (i INT PRIMARY KEY)", "", NO_TABLE),
     ("DROP TABLE galera_lease.guard", "", NO_TABLE),
     ("TRUNCATE TABLE galera_lease.event", "", NO_TABLE),
@@ -245,6 +246,37 @@ def test_views_read_well(held, lab):
     # Whoever still says leader without the lease is not called one.
     assert answer(reader, "SELECT standing FROM galera_lease.controllers WHERE name = 'm1' AND "
                           f"lease = '{held.lease}'") == (("unclear",),)
+
+
+DRIFT = [  # a member's files, the leader's, what is said
+    ("", "/etc/a:1", ""),
+    ("/etc/a:1", "", ""),
+    ("/etc/a:1", None, ""),
+    ("/etc/a:1,/etc/b:2", "/etc/a:1,/etc/b:2", ""),
+    ("?", "/etc/a:1", "Its files have not been read yet."),
+    ("/etc/a:1", "?", ""),
+    ("?", "?", ""),
+    ("/etc/a:1,/etc/b:2,/etc/c:3", "/etc/a:0,/etc/b:2,/etc/c:4", "a differs from the leader's. c differs from the leader's."),
+    ("/etc/a:missing", "/etc/a:1", "a is missing; the leader has it."),
+    ("/etc/a:1", "/etc/a:missing", "a is missing on the leader's host."),
+    ("/etc/a:unreadable", "/etc/a:1", "a is unreadable here."),
+    ("/etc/a:1", "/etc/a:too-big", "a is too-big on the leader's host."),
+    ("/etc/a:1,/etc/b:2", "/etc/b:2", "a is not among the leader's files."),
+    ("/etc/b:2", "/etc/a:1,/etc/b:2,/etc/c:3", "a is among the leader's files only. c is among the leader's files only."),
+    ("/etc/a/x:1,/etc/b/x:2", "/etc/a/x:1,/etc/b/x:3", "/etc/b/x differs from the leader's."),
+    ("/x:1,/etc/x:2", "/x:2,/etc/x:2", "/x differs from the leader's."),  # neither path is found within another
+    ("/etc/aa:1", "/etc/a:1,/etc/aa:2", "aa differs from the leader's. a is among the leader's files only."),
+    (",".join(f"/{i}{'x' * 100}:1" for i in range(8)), ",".join(f"/{i}{'x' * 100}:2" for i in range(8)), 255),
+    ("nonsense", "/etc/a:1", "nonsense is not among the leader's files. a is among the leader's files only."),
+]
+
+
+def test_file_drift(held):
+    for mine, leaders, said in DRIFT:
+        with held.root.cursor() as cursor:
+            cursor.execute("SELECT galera_lease.file_drift(%s, %s)", (mine, leaders))
+            found = cursor.fetchone()[0]
+        assert len(found) == said if isinstance(said, int) else found == said, (mine, leaders)
 
 
 def test_history_holds_what_happened_and_who_asked(group):

@@ -87,6 +87,24 @@ TEXTS = {
         "CONF:4: health_ca: DIR/none cannot be read: No such file or directory"]),
     "health_without_url": (GOOD + 'health_text = "well";\nhealth_timeout = "1s";\n', [
         "CONF:2: health_text: is of no use without health_url", "CONF:3: health_timeout: is of no use without health_url"]),
+    "files_no_list": (GOOD + 'files = "/etc/x";\nignore_lines = { a = "b"; };\n', [
+        'CONF:2: files: must be a list of at most 8 texts in quotes, like ("/etc/cmon.cnf")',
+        'CONF:3: ignore_lines: must be a list of at most 16 texts in quotes, like ("^#")']),
+    "files": (GOOD + 'files = ("/etc/x",\n"etc/y", "/a,b",\n"/a:b", 7, "/etc/x", "");\nignore_lines = ("a(", "^#", "^#");\n', [
+        'CONF:3: files: "etc/y" must be an absolute path',
+        "CONF:3: files: \"/a,b\" must hold neither ',' nor ':'",
+        "CONF:4: files: \"/a:b\" must hold neither ',' nor ':'",
+        "CONF:4: files: entry 5 is not a text in quotes",
+        'CONF:4: files: "/etc/x" is given twice',
+        'CONF:4: files: "" is empty',
+        'CONF:5: ignore_lines: "a(" is no regular expression: Unmatched ( or \\(',
+        'CONF:5: ignore_lines: "^#" is given twice']),
+    "files_too_long": (GOOD + "files = (" + ", ".join(f'"/{i}{"x" * 200}"' for i in range(5)) + ");\n", [
+        "CONF:2: files: their paths are too long: 1010 characters together, and 953 fit"]),
+    "files_too_many": (GOOD + "files = (" + ", ".join(f'"/{i}"' for i in range(9)) + ");\n", [
+        'CONF:2: files: must be a list of at most 8 texts in quotes, like ("/etc/cmon.cnf")']),
+    "no_files": (GOOD + 'require_match = true;\nignore_lines = ("^#");\n', [
+        "CONF:3: ignore_lines: is of no use without files", "CONF:2: require_match: is of no use without files"]),
     "webhooks_no_list": (GOOD + 'webhooks = { url = "http://h"; };\n', [
         'CONF:2: webhooks: must be a list of at most 8 groups, like ( { url = "https://host/path"; } )']),
     "webhooks_no_group": (GOOD + 'webhooks = ("http://h");\n', [

@@ -170,20 +170,26 @@ static void test_lease_row(void **state)
 
 static void test_member_and_request(void **state)
 {
-    const char *member[16] = {"n1",       HEX, "5",   "42",  "100", "1", "9501", "0", "12", "10.0.0.1\x1b[2J",
-                              "follower", "",  "2.3", "0.1", "",    ""};
+    const char *member[15] = {
+        "n1",       HEX, "5",   "42",  "100", "x\x1b differs.", "9501", "0", "12", "10.0.0.1\x1b[2J",
+        "follower", "",  "2.3", "0.1", ""};
     const char *request[8] = {"3", "step_down", "", "42", "root@x\n", "why", "0", "0"};
     struct table_cell cells[16];
     struct rows_member m;
     struct rows_request r;
     (void)state;
 
-    struct table table = make_table(cells, member, 16);
+    struct table table = make_table(cells, member, 15);
     assert_true(rows_member_decode(&table, 0, &m));
     assert_true(m.member.drifted && m.member.heartbeat == 5 && m.port == 9501);
     assert_string_equal(m.address, "10.0.0.1?[2J");
+    assert_string_equal(m.drift, "x? differs.");
+    member[5] = "";
+    table = make_table(cells, member, 15);
+    assert_true(rows_member_decode(&table, 0, &m));
+    assert_false(m.member.drifted);
     member[6] = "65536";
-    table = make_table(cells, member, 16);
+    table = make_table(cells, member, 15);
     assert_false(rows_member_decode(&table, 0, &m));
 
     table = make_table(cells, request, 8);

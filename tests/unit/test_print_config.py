@@ -48,13 +48,15 @@ def test_the_text_is_a_configuration(config):
     """Printed, read again and printed: the same values."""
     path = config(GOOD + 'ttl = "7s"; address = "a \\"b\\" \\\\ c"; tls_cert = ""; restart_window = "90s"; tls = false;\n'
                   'controller_endpoint = "unix:/s"; check_failures = 9;\n'
-                  'webhooks = ( { url = "https://h/\\"x\\""; events = ("rogue", "alarm"); tries = 2; }, { url = "http://i"; } );\n')
+                  'webhooks = ( { url = "https://h/\\"x\\""; events = ("rogue", "alarm"); tries = 2; }, { url = "http://i"; } );\n'
+                  'files = ("/a", "/b"); ignore_lines = ("^\\\\["); require_match = true;\n')
     again = config(run("run", "--print-config", "--config", path)[1], "again.conf")
     first, second = printed(path), printed(again)
     assert first[0] == second[0] == 0
     assert [(o["name"], o["value"], o["default"]) for o in first[1]["options"]] == \
         [(o["name"], o["value"], o["default"]) for o in second[1]["options"]]
     assert next(o for o in first[1]["options"] if o["name"] == "address")["value"] == 'a "b" \\ c'
+    assert next(o for o in first[1]["options"] if o["name"] == "ignore_lines")["value"] == ["^\\["]
     one, two = next(o for o in first[1]["options"] if o["name"] == "webhooks")["value"]
     assert one == {"url": 'https://h/"x"', "secret_file": "", "events": ["rogue", "alarm"], "ca_file": "", "timeout": "10s", "tries": 2}
     assert two["events"] == ["role", "alarm"] and two["tries"] == 5
