@@ -1,4 +1,7 @@
-/* step: what a step of the core costs, and what it costs to keep it. Prints rows of a table, asserts nothing.
+/*
+ * step: what a step of the core costs, and what it costs to keep it. Prints rows for the table, asserts
+ * nothing: WHAT | MIN | MEDIAN | MAX | UNIT | COUNT | REMARK, where the middle half of the batches lies
+ * between min and max.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,9 +81,9 @@ static void row(const char *what, bool follows, unsigned batch, void (*run)(void
         ns[b] = (now_ns() - begun) / batch;
     }
     qsort(ns, BATCHES, sizeof ns[0], compare);
-    printf("| %s | %.0f ns | %.0f to %.0f ns (half of them) | %u x %u |", what, ns[BATCHES / 2],
-           ns[BATCHES / 4], ns[BATCHES * 3 / 4], BATCHES, batch);
-    printf(length ? " %.0f bytes |\n" : " |\n", bytes / BATCHES / batch);
+    printf("%s|%.0f|%.0f|%.0f|ns|%u|batches of %u steps, the middle half of them", what, ns[BATCHES / 4],
+           ns[BATCHES / 2], ns[BATCHES * 3 / 4], BATCHES, batch);
+    printf(length ? "; %.0f bytes\n" : "\n", bytes / BATCHES / batch);
     length = 0;
 }
 
@@ -97,6 +100,6 @@ int main(void)
     row("... and kept in memory, following", true, BATCH, keep);
     row("... and kept in memory, leading", false, BATCH, keep);
     row("the whole state as text, once a segment", false, 20, open_segment);
-    printf("| of that memory | %zu bytes |\n", sizeof ring);
+    printf("the memory that it is kept in|%zu|%zu|%zu|bytes|1|\n", sizeof ring, sizeof ring, sizeof ring);
     return 0;
 }

@@ -3,10 +3,9 @@ import statistics
 import time
 
 import pymysql
-from test_numbers import row
+from table import RUNS as TURNS, row
 
-RUNS = 600
-TURNS = 20
+BATCH = 30
 BULK = 5000
 
 
@@ -47,7 +46,7 @@ def test_guard(group, lab):
     times, sizes = {name: [] for name in variants}, {name: [] for name in variants}
     for turn in range(TURNS + 1):  # in turns: the machine has its moods; the first warms up
         for name, statements in variants.items():
-            took, size = measure(connection, statements, RUNS // TURNS)
+            took, size = measure(connection, statements, BATCH)
             if turn > 0:
                 times[name] += took
                 sizes[name].append(size)
@@ -63,4 +62,3 @@ def test_guard(group, lab):
         row(f"{BULK} rows in one statement, {table}", times, "ms", "")
         row(f"{BULK} rows in one statement, {table}: replicated", [size / BULK], "bytes a row", "")
     node.query("CALL galera_lease.unprotect_table('app', 'protected')")
-    print()

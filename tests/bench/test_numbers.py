@@ -1,28 +1,17 @@
 """Numbers, printed as a table and not asserted: they depend on the machine."""
-import os
-import re
-import statistics
 import time
-from datetime import datetime
 
 import pytest
+from measure import counters, cpu_s, log_times, smaps, statements_of_counting
 from sidecars import boottime_ns, wait_for
+from table import REST_S, RUNS, row
 
 TTL = 6.0
-CUTS = int(os.environ.get("GALERA_LEASE_BENCH_RUNS", "20"))
-
-
-def row(what, values, unit, aim):
-    print(f"\n| {what} | {statistics.median(values):.2f} {unit} | {max(values):.2f} {unit} | {len(values)} | {aim} |", end="")
-
-
-def log_times(text, pattern):
-    return [datetime.fromisoformat(m.group(1)).timestamp() for m in re.finditer(r"ts=(\S+)Z " + pattern, text)]
 
 
 def test_cut(three):
     ratios = []
-    for _ in range(CUTS):
+    for _ in range(RUNS):
         leader = three.wait_leader(30)
         before = len(three.observer.spans())
         cut = boottime_ns()
@@ -38,7 +27,7 @@ def test_cut(three):
 
 def test_step_down(three):
     gaps = []
-    for _ in range(10):
+    for _ in range(min(RUNS, 10)):
         leader = three.wait_leader(15)
         time.sleep(TTL * 0.6)  # who stepped down a moment ago backs off
         leader.cli("step-down")
@@ -54,7 +43,7 @@ def test_kill(group):
     for index in (1, 2, 3):
         group.add(index)
     group.init().start()
-    for _ in range(5):
+    for _ in range(min(RUNS, 5)):
         leader = group.wait_leader(20)
         killed = time.time()
         leader.kill()
@@ -64,33 +53,6 @@ def test_kill(group):
         leader.start()
         group.wait_leader(20)
     row("sidecar kill -9: fence started", waits, "ms", "<= 20 ms")
-
-
-def smaps(pid):
-    text = open(f"/proc/{pid}/smaps_rollup").read()
-    return [int(re.search(rf"^{k}:\s+(\d+)", text, re.M).group(1)) / 1024 for k in ("Rss", "Anonymous")]
-
-
-def cpu_s(pid):
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def counters(lab):
-    """Statements that clients sent, and bytes that write sets took, over all nodes. The counting itself is three of them."""
-    names = ("Questions", "Wsrep_replicated_bytes")
-    found = dict.fromkeys(names, 0)
-    for node in lab.nodes:
-        for name, value in node.query("SHOW GLOBAL STATUS WHERE Variable_name IN %s", (names,)):
-            found[name.capitalize()] += int(value)
-    return [found[n] for n in names]
-
-
-def statements_of_counting(lab):
-    """What counting costs: two countings with nothing in between."""
-    first = counters(lab)
-    second = counters(lab)
-    return second[0] - first[0]
 
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["", "recorded"])
@@ -105,7 +67,7 @@ def test_at_rest(group, recorded):
     before, sent = cpu_s(leader.process.pid), counters(group.lab)
     before_size = leader.trace.stat().st_size if recorded else 0
     begun = time.monotonic()
-    time.sleep(30)
+    time.sleep(REST_S)
     took = time.monotonic() - begun
     used = (cpu_s(leader.process.pid) - before) / took * 100
     statements, bytes_ = [(b - a) / took for a, b in zip(sent, counters(group.lab))]
@@ -117,6 +79,5 @@ def test_at_rest(group, recorded):
     row(at_rest + "anonymous", [anonymous], "MB", "<= 3 MB")
     row(at_rest + "guardian, anonymous", [smaps(leader.guardian())[1]], "MB", "<= 0.3 MB")
     row(at_rest + "CPU of one core", [used], "%", "<= 0.1 %")
-    row(at_rest + "statements of all three members", [statements - counting / took], "/s", "counted")
-    row(at_rest + "replicated by all three members", [bytes_], "bytes/s", "counted")
-    print()
+    row(at_rest + "statements of all three members", [statements - counting / took], "/s", "")
+    row(at_rest + "replicated by all three members", [bytes_], "bytes/s", "")
