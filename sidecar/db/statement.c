@@ -134,6 +134,7 @@ int statement_write(char *buffer, size_t size, const char *lease, enum lease_wri
     return statement_end(&s);
 }
 
+/* Rows of members that are gone stay. Where there are too many, those seen last are taken. */
 int statement_members(char *buffer, size_t size, const char *lease)
 {
     struct statement s;
@@ -146,9 +147,11 @@ int statement_members(char *buffer, size_t size, const char *lease)
                   "COALESCE(galera_lease.file_drift(m.digest, h.digest), ''), m.port, m.http_port, "
                   "GREATEST(0, TIMESTAMPDIFF(MICROSECOND, m.seen_at, UTC_TIMESTAMP(3)) DIV 1000), "
                   "m.address, m.role, m.why_not, m.version, m.sidecar, m.seen_at "
-                  "FROM galera_lease.member m LEFT JOIN galera_lease.lease l ON l.name = m.lease "
+                  "FROM (SELECT * FROM galera_lease.member WHERE lease = '%s' "
+                  "ORDER BY role = 'ended', seen_at DESC, name LIMIT %d) m "
+                  "LEFT JOIN galera_lease.lease l ON l.name = m.lease "
                   "LEFT JOIN galera_lease.member h ON h.lease = m.lease AND h.name = l.holder "
-                  "WHERE m.lease = '%s' ORDER BY m.name LIMIT %d",
+                  "ORDER BY m.name",
                   lease, LEASE_MEMBERS_MAX);
     return statement_end(&s);
 }

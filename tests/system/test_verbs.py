@@ -189,6 +189,29 @@ def test_status_says_why_it_does_not_lead(group):
     assert code == NO_LEADER and answer["source"] == "database" and "no sidecar" in said
 
 
+# ---- many that are gone
+
+def test_hosts_of_long_ago_do_not_hide_those_that_live(group):
+    """Rows of members stay. Hosts that came and went under new names must not crowd out the living: from the list, nor from each other."""
+    for index in (1, 2):
+        group.add(index)
+    group.init()
+    group.members[0].node.query(
+        "INSERT INTO galera_lease.member (lease, name, incarnation, heartbeat, epoch_seen, role, seen_at) SELECT %s, CONCAT('gone', LPAD(seq, 3, '0')), "
+        "'0', 1, 0, IF(seq %% 2, 'ended', 'follower'), UTC_TIMESTAMP(3) - INTERVAL 1 DAY FROM galera_lease.seq_1_to_200", (group.lease,))
+    group.start()
+    leader = group.wait_leader(20)
+    other = next(m for m in group.members if m is not leader)
+
+    def listed():
+        code, answer, said, _ = call(other, "list")
+        return {m["name"]: m["state"] for m in answer["members"] if not m["name"].startswith("gone")}
+
+    wait_for("both in the list", lambda: listed() == {leader.name: "l", other.name: "f"}, 10)
+    code, answer, said, _ = call(other, "switchover", "--to", other.name)
+    assert code == OK and answer["done"], said
+
+
 # ---- list --watch
 
 def test_watch_goes_on_when_an_endpoint_is_lost(three):
