@@ -137,22 +137,22 @@ def test_switchover(contender):
 
 
 def test_at_rest(contender):
-    members = [m.name for m in contender.group.members] if contender.who == "galera-lease" else [m.name for m in contender.members]
+    names, ours = contender.names, contender.who == "galera-lease"
     nodes = contender.lab.nodes
     time.sleep(2)
 
     def used():
-        return [sum(cpu_s(p, children=True) for p in contender.processes(m)) for m in members], [cpu_s(contender.store(n)) for n in nodes]
+        return [sum(cpu_s(p, children=True) for p in contender.processes(m)) for m in names], [cpu_s(contender.store(n)) for n in nodes]
 
     begun, before = time.monotonic(), used()
     time.sleep(REST_S)
     took, after = time.monotonic() - begun, used()
     of_members, of_store = [[(b - a) / took * 100 for a, b in zip(x, y)] for x, y in zip(before, after)]
-    row("at rest: RSS of a member", [sum(smaps(p)[0] for p in contender.processes(m)) for m in members], "MB", "with its guardian"
-        if contender.who == "galera-lease" else "", contender.who)
-    row("at rest: RSS of a member, its own part", [sum(smaps(p)[1] for p in contender.processes(m)) for m in members], "MB", "anonymous",
+    row("at rest: RSS of a member", [sum(smaps(p)[0] for p in contender.processes(m)) for m in names], "MB",
+        "with its guardian" if ours else "", contender.who)
+    row("at rest: RSS of a member, its own part", [sum(smaps(p)[1] for p in contender.processes(m)) for m in names], "MB", "anonymous",
         contender.who)
-    row("at rest: CPU of a member", of_members, "% of a core", "with its hooks" if contender.who == "galera-lease" else "", contender.who)
-    remark = "MariaDB, which is there anyway" if contender.who == "galera-lease" else "etcd"
+    row("at rest: CPU of a member", of_members, "% of a core", "with its hooks" if ours else "", contender.who)
+    remark = "MariaDB, which is there anyway" if ours else "etcd"
     row("at rest: RSS of the store on a host", [smaps(contender.store(n))[0] for n in nodes], "MB", remark, contender.who)
     row("at rest: CPU of the store on a host", of_store, "% of a core", remark, contender.who)
