@@ -295,13 +295,21 @@ static void on_beat(void *userdata)
     loop_timer(n->loop, NODE_TIMER_BEAT, n->config->timing.renew_ns, on_beat, n);
 }
 
-static void on_tick(void *userdata)
+void node_measure(struct node *n)
 {
-    struct node *n = userdata;
-    uint64_t stall = loop_stall_ns(n->loop);
+    uint64_t stall = loop_stall_ns(n->loop), own = loop_stall_own_ns(n->loop);
 
     if (stall > n->stall_max_ns)
         n->stall_max_ns = stall;
+    if (own > n->stall_own_max_ns)
+        n->stall_own_max_ns = own;
+}
+
+static void on_tick(void *userdata)
+{
+    struct node *n = userdata;
+
+    node_measure(n);
     client_tick(n->client, hook_now_ns());
     publish_tick(n);
     trail_tick(&n->trail, n->config->name);

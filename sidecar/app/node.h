@@ -81,13 +81,16 @@ struct node {
     struct publish publish;
     struct trail trail;
     struct reload *reload;
-    uint64_t stall_max_ns;
+    uint64_t stall_max_ns, stall_own_max_ns;
     unsigned forget_ticks; /* while leading */
     bool exiting;
 };
 
 /* Queues @event (its clocks and entropy are filled in) and steps until the queue is empty. */
 void node_feed(struct node *node, struct lease_event *event);
+
+/* Takes over how long callbacks kept the loop. */
+void node_measure(struct node *node);
 
 /* Connects the parts to the loop and sends the first event. 0 or negative errno. */
 int node_start(struct node *node, const struct lease_memory *memory);

@@ -211,9 +211,11 @@ void report_status(struct node *n)
     uint64_t now = n->clocks.fast_ns;
     char why[ROWS_TEXT_MAX + 1];
     json_int_t left = l->deadline_ns > now ? (json_int_t)((l->deadline_ns - now) / LEASE_NS_PER_MS) : 0;
+
+    node_measure(n);
     json_t *status =
         json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:s, s:i, s:I, s:o, "
-                  "s:s, s:o, s:o}",
+                  "s:I, s:s, s:o, s:o}",
                   "lease", n->config->name, "member", n->config->member, "pid", (int)getpid(), "written",
                   (json_int_t)time(NULL), "role", lease_role_name(l->role), "reason",
                   lease_reason_name(l->reason), "why_not_leader", why_not(n, why, sizeof why), "epoch",
@@ -222,7 +224,8 @@ void report_status(struct node *n)
                   l->row_known && l->row.state != LEASE_ROW_FREE ? l->row.holder : "", "guardian",
                   l->guardian_up, "regression", l->regression, "last_error", n->last_error, "guardian_pid",
                   (int)n->keeper.pid, "loop_stall_max_us", (json_int_t)(n->stall_max_ns / 1000), "endpoints",
-                  endpoints(n), "containment", n->cgroup_base[0] ? "cgroup" : "session", "receivers",
+                  endpoints(n), "loop_stall_own_max_us", (json_int_t)(n->stall_own_max_ns / 1000),
+                  "containment", n->cgroup_base[0] ? "cgroup" : "session", "receivers",
                   announce_status(&n->announce), "reload", reload_status(n->reload));
     json_t *health = watches_health_status(n);
 

@@ -1,11 +1,14 @@
 #include "util/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <systemd/sd-event.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "util/cleanup.h"
 
@@ -24,7 +27,8 @@ struct loop {
     sd_event *event;
     struct watch watches[LOOP_WATCHES];
     struct watch timers[LOOP_TIMERS];
-    uint64_t stall_ns;
+    uint64_t stall_ns, stall_own_ns;
+    int schedstat_fd; /* of the loop's thread; -1: this kernel has none */
     struct histogram lateness;
 };
 
@@ -36,16 +40,37 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void timed_call(struct watch *w)
+/* How long the loop's thread was ready to run and got no CPU, since it began. */
+static uint64_t starved_ns(const struct loop *loop)
 {
-    struct loop *loop = w->loop;
-    uint64_t start = now_ns();
+    char text[96];
+    ssize_t n = loop->schedstat_fd < 0 ? -1 : pread(loop->schedstat_fd, text, sizeof text - 1, 0);
+    unsigned long long ran, waited;
 
-    w->fn(w->userdata);
+    if (n < 0)
+        return 0;
+    text[n] = '\0';
+    return sscanf(text, "%llu %llu", &ran, &waited) == 2 ? waited : 0;
+}
+
+static void measure(struct loop *loop, uint64_t start, uint64_t starved)
+{
     uint64_t took = now_ns() - start;
+    uint64_t without = starved_ns(loop) - starved;
+    uint64_t own = took > without ? took - without : 0;
 
     if (took > loop->stall_ns)
         loop->stall_ns = took;
+    if (own > loop->stall_own_ns)
+        loop->stall_own_ns = own;
+}
+
+static void timed_call(struct watch *w)
+{
+    uint64_t start = now_ns(), starved = starved_ns(w->loop);
+
+    w->fn(w->userdata);
+    measure(w->loop, start, starved);
 }
 
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -71,9 +96,11 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
 {
     struct watch *w = userdata;
+    uint64_t start = now_ns(), starved = starved_ns(w->loop);
 
     (void)s;
     w->signal_fn(w->userdata, (int)si->ssi_signo);
+    measure(w->loop, start, starved);
     return 0;
 }
 
@@ -93,6 +120,7 @@ int loop_new(struct loop **ret)
         free(loop);
         return r;
     }
+    loop->schedstat_fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
     *ret = loop;
     return 0;
 }
@@ -106,6 +134,8 @@ struct loop *loop_free(struct loop *loop)
     for (unsigned i = 0; i < LOOP_TIMERS; i++)
         sd_event_source_unref(loop->timers[i].source);
     sd_event_unref(loop->event);
+    if (loop->schedstat_fd >= 0)
+        close(loop->schedstat_fd);
     free(loop);
     return NULL;
 }
@@ -181,6 +211,14 @@ int loop_timer(struct loop *loop, unsigned index, uint64_t delay_ns, loop_fn fn,
     int r = sd_event_source_set_time(w->source, at_us);
 
     return r < 0 ? r : sd_event_source_set_enabled(w->source, SD_EVENT_ONESHOT);
+}
+
+uint64_t loop_stall_own_ns(struct loop *loop)
+{
+    uint64_t stall = loop->stall_own_ns;
+
+    loop->stall_own_ns = 0;
+    return stall;
 }
 
 uint64_t loop_stall_ns(struct loop *loop)

@@ -36,5 +36,11 @@ int loop_timer(struct loop *loop, unsigned index, uint64_t delay_ns, loop_fn fn,
 /* The longest time that one callback took since the last call. */
 uint64_t loop_stall_ns(struct loop *loop);
 
+/*
+ * The same without what the machine had no CPU for: what a callback itself computed or waited for. Where the
+ * kernel does not tell (no schedstat), it is the whole.
+ */
+uint64_t loop_stall_own_ns(struct loop *loop);
+
 /* How late its timers were, all of them since the start. */
 const struct histogram *loop_lateness(const struct loop *loop);

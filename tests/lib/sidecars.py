@@ -49,6 +49,7 @@ class Sidecar:
         self.binary = BINARY
         self.environment = {}
         self.cwd = None
+        self.disturbed = False  # stopped and continued: what it measured meanwhile is not its own doing
         self.command = f"{TICKER} {self.ticks}"
         self.endpoints = None  # its own node's socket, then the others
         self.options = {"ttl": "6s", "check_interval": "500ms", "restarts": 0} | options
@@ -98,6 +99,7 @@ class Sidecar:
         return self.status().get("guardian_pid") or 0
 
     def signal(self, number):
+        self.disturbed = self.disturbed or number == signal.SIGSTOP
         self.process.send_signal(number)
 
     def kill(self):
@@ -166,6 +168,13 @@ class Group:
         for m in self.members:
             m.start()
         return self
+
+    def stalls(self):
+        """Name -> the longest that a callback kept the loop, in seconds, without what the machine had no CPU for. Only of those
+        that run as they are: not frozen on the way, not with other people's code in them, nor with a sanitizer's."""
+        if "SANITIZED" in os.environ:
+            return {}
+        return {m.name: m.status().get("loop_stall_own_max_us", 0) / 1e6 for m in self.members if not m.disturbed and not m.environment}
 
     def leader(self):
         """The living member that says it leads, with the highest epoch: a frozen one still says what it said last."""

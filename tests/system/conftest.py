@@ -7,10 +7,14 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
+from canary import Canary  # noqa: E402
 from lab import Lab  # noqa: E402
 from observer import Observer  # noqa: E402
 import taken  # noqa: E402
 from sidecars import Group, wait_for  # noqa: E402
+
+
+STALL_MAX = 0.05  # seconds that one callback may keep a sidecar's loop
 
 
 def pytest_sessionfinish(session):
@@ -40,8 +44,11 @@ def group(lab, tmp_path, request):
     observer = Observer(group)
     group.observer = observer
     group.sabotaged = False
+    canary = Canary(tmp_path)
     yield group
     group.end()
+    stalls = group.stalls()
+    worst = canary.worst()
     observer.stop()
     if group.sabotaged:
         group.slay()
@@ -55,6 +62,8 @@ def group(lab, tmp_path, request):
         raise AssertionError(f"{error}: {group.left()}") from None
     finally:
         group.slay()
+    # Where the machine itself held everybody up, nothing is to be learnt of the loop.
+    assert worst > STALL_MAX or all(s <= STALL_MAX for s in stalls.values()), f"the loop stalled: {stalls} s, others here {worst} s"
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 /* The event loop: timers come on time and once, descriptors and signals are delivered, stalls are seen. */
 #include <errno.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -121,17 +124,66 @@ static void busy(void *userdata)
     end(userdata);
 }
 
-static void test_stall(void **state)
+static void sleepy(void *userdata)
+{
+    poll(NULL, 0, 20);
+    end(userdata);
+}
+
+/* Seven others want the CPU that we want. */
+static void crowded(void *userdata)
+{
+    pid_t others[7];
+    cpu_set_t all, one;
+    int cpu = sched_getcpu();
+    uint64_t start;
+
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    for (unsigned i = 0; i < 7; i++)
+        if ((others[i] = fork()) == 0)
+            for (;;)
+                ;
+    start = now_ns();
+    while (now_ns() - start < 200000000)
+        ;
+    for (unsigned i = 0; i < 7; i++) {
+        kill(others[i], SIGKILL);
+        waitpid(others[i], NULL, 0);
+    }
+    sched_setaffinity(0, sizeof all, &all);
+    end(userdata);
+}
+
+static void stall_of(loop_fn fn, uint64_t *ret_whole, uint64_t *ret_own)
 {
     struct box b = {0};
 
-    (void)state;
     assert_int_equal(loop_new(&b.loop), 0);
-    assert_int_equal(loop_timer(b.loop, 0, 0, busy, &b), 0);
+    assert_int_equal(loop_timer(b.loop, 0, 0, fn, &b), 0);
     assert_int_equal(loop_run(b.loop), 42);
-    assert_true(loop_stall_ns(b.loop) >= 5000000);
+    *ret_whole = loop_stall_ns(b.loop);
+    *ret_own = loop_stall_own_ns(b.loop);
     assert_int_equal(loop_stall_ns(b.loop), 0);
+    assert_int_equal(loop_stall_own_ns(b.loop), 0);
     b.loop = loop_free(b.loop);
+}
+
+static void test_stall(void **state)
+{
+    uint64_t whole, own;
+
+    (void)state;
+    stall_of(busy, &whole, &own);
+    assert_true(whole >= 5000000);
+    /* Waiting for something is its own doing ... */
+    stall_of(sleepy, &whole, &own);
+    assert_true(whole >= 20000000 && own >= 15000000);
+    /* ... waiting for a CPU is not. */
+    stall_of(crowded, &whole, &own);
+    assert_true(whole >= 200000000 && own < whole / 2);
 }
 
 int main(void)
