@@ -21,7 +21,10 @@ TUNED = ("evs.suspect_timeout=PT1S;evs.keepalive_period=PT0.25S;evs.inactive_che
 
 
 def sh(*args, check=True):
-    return subprocess.run(args, check=check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, args))}: exit {done.returncode}: {done.stdout[-2000:]}")
+    return done.stdout
 
 
 class Node:

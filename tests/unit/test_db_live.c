@@ -130,7 +130,9 @@ static int setup(void **state)
              "--auth-root-authentication-method=normal --skip-test-db > %s/install.log 2>&1",
              user, folder, user, folder, folder);
     if (waitpid(spawn(command), &status, 0) < 0 || status != 0) {
-        print_error("mariadb-install-db failed: is mariadb-server installed?\n");
+        print_error("mariadb-install-db failed: is mariadb-server installed? It said:\n");
+        snprintf(command, sizeof command, "cat %s/install.log >&2", folder);
+        waitpid(spawn(command), &status, 0);
         return -1;
     }
     snprintf(text, sizeof(text), "unix:%s/s", folder);
