@@ -39,6 +39,16 @@ bool listing_has_leader(const struct listing *l)
     return false;
 }
 
+bool listing_acts(const struct listing *l, const struct rows_member *m)
+{
+    static const enum lease_role stops[] = {LEASE_DEMOTING, LEASE_FENCED, LEASE_FOLLOWER};
+
+    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
+        if (strcmp(m->role, lease_role_name(stops[i])) == 0)
+            return false;
+    return holds(l, m) && !unseen(l, m) && strcmp(m->role, "ended") != 0;
+}
+
 uint64_t listing_epoch(const struct listing *l, const struct rows_member *m)
 {
     return holds(l, m) ? l->row->version.epoch : m->member.epoch_seen;

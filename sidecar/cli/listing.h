@@ -21,6 +21,12 @@ struct listing {
 char listing_sign(const struct listing *listing, const struct rows_member *member);
 bool listing_has_leader(const struct listing *listing);
 
+/*
+ * Does this member hold the lease, and was it seen lately, on the way to lead or leading? Not one that is
+ * stopping its controller, or has: it may need help.
+ */
+bool listing_acts(const struct listing *listing, const struct rows_member *member);
+
 /* Its comment in the last column. */
 void listing_comment(const struct listing *listing, const struct rows_member *member, char *buf, size_t size);
 

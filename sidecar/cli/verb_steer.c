@@ -82,9 +82,10 @@ static int may_release(struct sync *sync, struct sync_ask *wanted, const struct 
 
     wanted->epoch = row->version.epoch;
     for (size_t i = 0; i < count; i++)
-        if (listing_sign(&listing, &members[i]) == 'l') {
+        if (listing_acts(&listing, &members[i])) {
             fprintf(stderr,
-                    "galera-lease: %s leads and its sidecar is alive: ask it with step-down, it stops the "
+                    "galera-lease: %s holds the lease and its sidecar is alive: ask it with step-down, it "
+                    "stops the "
                     "controller itself\n",
                     members[i].member.name);
             return CLI_FAILED;

@@ -3,6 +3,7 @@ import re
 
 import pytest
 from certificates import Authority
+from sidecars import wait_for
 
 
 @pytest.fixture
@@ -45,8 +46,7 @@ def test_good_certificates_lead(certified, group):
         assert in_use(member) == [f"{certified.nodes[1].address}:3306"]
         assert "event=database" not in member.log_text()
         assert member.cli("status", inside=True).returncode == 0
-        listed = member.cli("list", inside=True)
-        assert listed.returncode == 0 and member.name in listed.stdout
+        wait_for("the list", lambda: "Acting as leader." in member.cli("list", inside=True).stdout, 5)
         # The same without TLS: these servers refuse it, and the verbs say so.
         member.options |= {"tls": False}
         member.options.pop("tls_ca")

@@ -117,6 +117,29 @@ static void test_odd_list(void **state)
     assert_false(listing_has_leader(&l));
 }
 
+/* Whom the break-glass release does not overrule: also one that has just begun, whose row says so late. */
+static void test_who_acts(void **state)
+{
+    static const struct {
+        const char *role;
+        unsigned seen_ms;
+        bool holder, acts;
+    } rows[] = {{"leader", 0, true, true},     {"promoting", 0, true, true},   {"acquiring", 0, true, true},
+                {"follower", 0, true, false},  {"demoting", 0, true, false},   {"fenced", 0, true, false},
+                {"ended", 0, true, false},     {"leader", 99000, true, false}, {"leader", 0, false, false},
+                {"promoting", 0, false, false}};
+    const struct listing l = {.lease = "cmon", .row = &held};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rows_member m = {.seen_ms = rows[i].seen_ms};
+
+        strcpy(m.member.name, rows[i].holder ? held.holder : "another");
+        strcpy(m.role, rows[i].role);
+        assert_int_equal(listing_acts(&l, &m), rows[i].acts);
+    }
+}
+
 static void test_empty_list(void **state)
 {
     const struct listing l = {.lease = "cmon", .row = &held};
@@ -444,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_long_list),
         cmocka_unit_test(test_short_list),
         cmocka_unit_test(test_odd_list),
+        cmocka_unit_test(test_who_acts),
         cmocka_unit_test(test_empty_list),
         cmocka_unit_test(test_free_row),
         cmocka_unit_test(test_json_list),
