@@ -110,6 +110,8 @@ void db_lose(struct world *w, uint64_t entries)
             memmove(&db->members[m][0], &db->members[m][1], (VERSIONS - 1) * sizeof db->members[m][0]);
             db->members[m][VERSIONS - 1].there = false;
         }
+    if (!db_head(w)->exists) /* that it was made again is lost too: whoever did that does it once more */
+        schedule(w, random_below(w, 10 * S), EV_SETTLED, 0, 0, 0, 0);
 }
 
 /* ------------------------------------------------------------------ members */
