@@ -97,7 +97,7 @@ static void deliver(struct world *w, unsigned i)
         e.read.op = s->op;
         e.read.answer = s->answer;
         e.read.instance = w->instance;
-        e.read.instance_up_ns = w->instance == 1 ? 24 * 3600 * LEASE_NS_PER_S : 0;
+        e.read.instance_up_ns = w->instance == 1 ? UINT64_C(24) * 3600 * LEASE_NS_PER_S : 0;
         if (s->answer == LEASE_ANSWER_ROW)
             e.read.row = s->row;
     }

@@ -128,6 +128,28 @@ static void found(uint32_t from, struct action a)
     seen.nodes[to] = (struct node){.parent = from, .action = a};
 }
 
+/* The step @a was taken, from state @number to what stands in next. */
+static bool arrived(uint32_t number, struct action a, unsigned into, struct search_result *ret)
+{
+    bool is_new;
+
+    ret->moves++;
+    if (verdict.failed) {
+        found(number, a);
+        return false;
+    }
+    uint32_t to = visit(&next, number, a, &is_new);
+
+    if (is_new)
+        enqueue(into, &next, to);
+    if (seen.nodes[number].calm == NOBODY && a.move < MOVE_FAULT)
+        seen.nodes[number].calm = to;
+    if (next.ticks > ret->ticks)
+        ret->ticks = next.ticks;
+    world_copy(&next, &here);
+    return true;
+}
+
 static bool expand(uint32_t number, unsigned into, struct search_result *ret)
 {
     world_copy(&next, &here);
@@ -137,27 +159,13 @@ static bool expand(uint32_t number, unsigned into, struct search_result *ret)
         for (unsigned host = 0; host < design->hosts; host++)
             for (unsigned variant = 0; variant < VARIANTS; variant++) {
                 struct action a = {.move = (uint8_t)move, .host = (uint8_t)host, .variant = (uint8_t)variant};
-                bool is_new;
 
-                if (!world_act(&next, a)) {
-                    if (variant == 0 && move < MOVE_FAULT)
-                        break;
-                    continue;
+                if (world_act(&next, a)) {
+                    if (!arrived(number, a, into, ret))
+                        return false;
+                } else if (variant == 0 && move < MOVE_FAULT) {
+                    break;
                 }
-                ret->moves++;
-                if (verdict.failed) {
-                    found(number, a);
-                    return false;
-                }
-                uint32_t to = visit(&next, number, a, &is_new);
-
-                if (is_new)
-                    enqueue(into, &next, to);
-                if (seen.nodes[number].calm == NOBODY && move < MOVE_FAULT)
-                    seen.nodes[number].calm = to;
-                if (next.ticks > ret->ticks)
-                    ret->ticks = next.ticks;
-                world_copy(&next, &here);
             }
     if (seen.nodes[number].calm == NOBODY)
         check_fail(RULE_STUCK, 0, "nothing can happen any more");
