@@ -225,7 +225,8 @@ def clean_stale():
         name = line.split()[0] if line.split() else ""
         if name.startswith("gl") and "n" in name and name[2:].split("n")[0].isdigit():
             if not os.path.exists(f"/proc/{name[2:].split('n')[0]}"):
-                for pid in sh("ip", "netns", "pids", name, check=False).split():
+                # Another run may be cleaning up as well: then this says that there is no such namespace.
+                for pid in filter(str.isdigit, sh("ip", "netns", "pids", name, check=False).split()):
                     os.kill(int(pid), signal.SIGKILL)
                 sh("ip", "netns", "del", name, check=False)
     for line in sh("ip", "-o", "link", "show", "type", "bridge", check=False).splitlines():
