@@ -111,10 +111,12 @@ static void on_lease_result(struct client *client, enum client_connection_role r
         return;
     }
     if (moves(client, result)) {
-        if (role == CLIENT_LEASE)
+        if (role != CLIENT_LEASE)
+            route_drop(&client->route, role);
+        else if (ours || route_connected(&client->route, CLIENT_SPARE))
             route_switch(&client->route);
         else
-            route_drop(&client->route, role);
+            route_rest(&client->route);
     }
     if (ours)
         op_answer(client, endpoint, result);

@@ -137,7 +137,8 @@ static void judge_home(struct route *route)
         route->home_doublings++;
 }
 
-void route_switch(struct route *route)
+/* Returns the endpoint that is left. */
+static size_t leave_endpoint(struct route *route)
 {
     size_t failed = route->connections[CLIENT_LEASE].endpoint;
 
@@ -147,6 +148,23 @@ void route_switch(struct route *route)
     route_drop(route, CLIENT_HOME);
     route->status.switches++;
     route->moved_ns = route->now_ns; /* not back at once */
+    return failed;
+}
+
+void route_rest(struct route *route)
+{
+    const struct route_connection *spare = &route->connections[CLIENT_SPARE];
+    size_t next = route_next(route, leave_endpoint(route));
+
+    if (spare->worker && next == spare->endpoint)
+        next = route_next(route, next);
+    route->connections[CLIENT_LEASE].endpoint = next;
+}
+
+void route_switch(struct route *route)
+{
+    size_t failed = leave_endpoint(route);
+
     route->racing = false;
     if (route_connected(route, CLIENT_SPARE)) {
         exchange(route, CLIENT_LEASE, CLIENT_SPARE);

@@ -52,6 +52,12 @@ bool route_may_try(const struct route *route);
  * and the first to be ready takes it. */
 void route_switch(struct route *route);
 
+/*
+ * The lease connection failed and nobody waits for it: the next statement opens it anew, on the next
+ * endpoint. With every endpoint refusing, one failure must not bring about the next.
+ */
+void route_rest(struct route *route);
+
 /* Remembers what an endpoint answered. */
 void route_note(struct route *route, size_t endpoint, const struct worker_result *result);
 

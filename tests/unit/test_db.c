@@ -1,6 +1,7 @@
 /* The database layer without a server: answer classes, decoding, statement texts, endpoints, password files.
  */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -327,6 +328,42 @@ static void test_password(void **state)
     assert_int_equal(access_password_read("/tmp", password), ACCESS_EXPOSED);
 }
 
+static void count_answer(const struct client_answer *answer, void *userdata)
+{
+    assert_int_equal(answer->answer, LEASE_ANSWER_REFUSED);
+    ++*(unsigned *)userdata;
+}
+
+/* Every endpoint refuses at once, as when a cluster is down: no failure brings about the next by itself. */
+static void test_nobody_there(void **state)
+{
+    struct client_config config = {
+        .lease = "cmon", .member = "n1", .endpoint_count = 3, .user = "x", .silence_ns = 8 * LEASE_NS_PER_S};
+    struct client_status *status = calloc(1, sizeof *status);
+    unsigned answers = 0, failures = 0;
+    struct client *client = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(access_endpoint_parse("unix:/nonexistent/socket", &config.endpoints[i]), ACCESS_OK);
+    assert_int_equal(client_new(&config, count_answer, &answers, &client), 0);
+    client_tick(client, LEASE_NS_PER_S);
+    assert_int_equal(client_read(client, 1, false, false), 0);
+    for (int i = 0; i < 50; i++) {
+        struct pollfd fd = {.fd = client_fd(client), .events = POLLIN};
+
+        poll(&fd, 1, 10);
+        client_dispatch(client);
+    }
+    client_status(client, status);
+    for (size_t i = 0; i < 3; i++)
+        failures += (unsigned)status->endpoints[i].failures;
+    assert_int_equal(answers, 1);
+    assert_in_range(failures, 2, 5); /* the statement's own, the two tried in its wake, a spare */
+    client_free(client);
+    free(status);
+}
+
 static void test_print(void **state)
 {
     struct schema_plan plan = {.lease = "cmon", .ttl_ms = 20000, .sidecar = {"gl", "10.0.0.%", "it's"}};
@@ -352,7 +389,7 @@ int main(void)
         cmocka_unit_test(test_lease_row), cmocka_unit_test(test_member_and_request),
         cmocka_unit_test(test_quoting),   cmocka_unit_test(test_writes),
         cmocka_unit_test(test_endpoints), cmocka_unit_test(test_password),
-        cmocka_unit_test(test_print),
+        cmocka_unit_test(test_print),     cmocka_unit_test(test_nobody_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
