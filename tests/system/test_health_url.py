@@ -32,7 +32,7 @@ def epochs(m):
     return sorted(epoch for _, epoch, _, _ in m.starts())
 
 
-@pytest.mark.parametrize("answer, why", [("500", "it answered 500"), ("200 all is lost", "without the text"), ("hang", "timed out")])
+@pytest.mark.parametrize("answer, why", [("500 all is well", "it answered 500"), ("200 all is lost", "without the text"), ("hang", "timed out")])
 def test_restarted_in_place_then_released(pair, answer, why):
     first, second = pair.members
     first.start()
