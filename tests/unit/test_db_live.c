@@ -578,6 +578,11 @@ static void test_client_cancel(void **state)
 
     assert_int_equal(client_read(client, 1, false, false), 0);
     wait_answer(client, &seen);
+    do { /* without a spare the quicker of two new connections would serve */
+        poll(NULL, 0, 5);
+        client_dispatch(client);
+        client_status(client, &status);
+    } while (!status.connections[CLIENT_SPARE].connected || status.connections[CLIENT_SPARE].busy);
     kill(server, SIGSTOP);
     assert_int_equal(client_write(client, 2, LEASE_WRITE_ACQUIRE, &from, &wanted, NULL), 0);
     client_cancel(client, 2);
