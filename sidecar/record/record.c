@@ -33,7 +33,7 @@ const char *record_core_digest(void)
 static void own_core(struct lease_nonce *ret)
 {
     for (unsigned i = 0; i < LEASE_NONCE_SIZE; i++)
-        sscanf(CORE_DIGEST + 2 * (size_t)i, "%2hhx", &ret->bytes[i]);
+        sscanf(&CORE_DIGEST[2 * (size_t)i], "%2hhx", &ret->bytes[i]);
 }
 
 bool record_same_core(const struct record_header *h)

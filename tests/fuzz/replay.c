@@ -17,6 +17,9 @@ static int play(const char *path)
 
     if (!f || !data) {
         perror(path);
+        if (f)
+            fclose(f);
+        free(data);
         return -1;
     }
     size_t size = fread(data, 1, INPUT_MAX, f);

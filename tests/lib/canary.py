@@ -11,8 +11,17 @@ PAUSE = 0.005
 SPAWN_EVERY = 20
 
 
+def pressure():
+    """Seconds, since boot, in which somebody here was ready to run and had no CPU; all of them, where the kernel does not say."""
+    try:
+        return int(pathlib.Path("/proc/pressure/cpu").read_text().split()[4].removeprefix("total=")) / 1e6
+    except OSError:
+        return time.monotonic()
+
+
 class Canary:
     def __init__(self, folder):
+        self.begun, self.pressed = time.monotonic(), pressure()
         self.file = pathlib.Path(folder) / "canary"
         self.process = subprocess.Popen([sys.executable, __file__, str(self.file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -20,6 +29,11 @@ class Canary:
         """Ends it. Seconds."""
         out, _ = self.process.communicate()
         return float(out)
+
+    def crowded(self):
+        """The share of the time in which somebody had no CPU. A child that waits for one holds its parent up in posix_spawn, and the
+        parent's own count of waiting does not know of it."""
+        return (pressure() - self.pressed) / (time.monotonic() - self.begun)
 
 
 def starved():

@@ -504,7 +504,7 @@ size_t world_pack(const struct world *w, const struct world *base, uint8_t *buf)
 void world_unpack(struct world *w, const struct world *base, const uint8_t *buf, size_t bytes)
 {
     uint8_t *at[HOSTS_MAX + 1];
-    size_t size[HOSTS_MAX + 1], p = 0, i = 0;
+    size_t size[HOSTS_MAX + 1] = {0}, p = 0, i = 0;
     const uint8_t *end = buf + bytes;
 
     world_copy(w, base);

@@ -17,7 +17,7 @@ const char *host_name(unsigned host)
 {
     static const char *const names[HOSTS_MAX] = {"m1", "m2", "m3"};
 
-    return names[host];
+    return host < HOSTS_MAX ? names[host] : "?";
 }
 
 void check_fail(enum rule rule, unsigned host, const char *format, ...)

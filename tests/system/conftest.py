@@ -16,6 +16,7 @@ from sidecars import Group, wait_for  # noqa: E402
 
 
 STALL_MAX = 0.05  # seconds that one callback may keep a sidecar's loop
+CROWDED = 0.25  # a machine on which more of the time somebody has no CPU is no judge of that
 
 
 def pytest_sessionfinish(session):
@@ -51,7 +52,7 @@ def group(lab, tmp_path, request):
     yield group
     group.end()
     stalls = group.stalls()
-    worst = canary.worst()
+    worst, crowded = canary.worst(), canary.crowded()
     observer.stop()
     if group.sabotaged:
         group.slay()
@@ -66,7 +67,8 @@ def group(lab, tmp_path, request):
     finally:
         group.slay()
     # Where the machine itself held everybody up, nothing is to be learnt of the loop.
-    assert worst > STALL_MAX or all(s <= STALL_MAX for s in stalls.values()), f"the loop stalled: {stalls} s, others here {worst} s"
+    fit = worst <= STALL_MAX and crowded <= CROWDED
+    assert not fit or all(s <= STALL_MAX for s in stalls.values()), f"the loop stalled: {stalls} s, others here {worst} s, {crowded:.0%} crowded"
 
 
 @pytest.fixture
