@@ -270,10 +270,9 @@ static void add_file(struct state_file *f, uint64_t fast)
     nonces[nonce_count++] = &f->nonce;
 }
 
-/* Bits 0 and 1 of the page's word are its state, the deadline in us begins at bit 10 (guardian/page.c). */
 static void clean_page(struct host *h)
 {
-    uint64_t state = h->page.word & 3, deadline_ns = (h->page.word >> 10) * 1000;
+    uint64_t state = h->page.word & 3, deadline_ns = page_deadline_ns(h->page.word);
 
     if (state == 0)
         ends(&deadline_ns, h->fast_ns);
@@ -345,11 +344,11 @@ static void put_host(const struct host *h, bool wakes)
     const struct guardian *g = &h->guardian;
 
     put(wakes);
-    put(h->alive | h->paused << 1 | h->cut << 2 | h->hurry << 3 | h->save.pending << 4 | h->hook.active << 5 |
-        h->hook.slow << 6 | h->hook.kind << 7 | (unsigned)h->promote.state << 11 | h->promote.began << 13 |
-        h->controller.alive << 14 | h->controller.ours << 15 | g->alive << 16 | g->gone << 17 |
-        g->parent_dead << 18 | g->fences << 19 | g->news << 20 | s->state << 21 | s->is_write << 23 |
-        s->causal << 24 | s->own_node << 25 | s->kind << 26 | s->answer << 29);
+    put(h->alive | h->paused << 1 | h->silent << 2 | h->hurry << 3 | h->save.pending << 4 |
+        h->hook.active << 5 | h->hook.slow << 6 | h->hook.kind << 7 | (unsigned)h->promote.state << 11 |
+        h->promote.began << 13 | h->controller.alive << 14 | h->controller.ours << 15 | g->alive << 16 |
+        g->gone << 17 | g->parent_dead << 18 | g->fences << 19 | g->news << 20 | s->state << 21 |
+        s->is_write << 23 | s->causal << 24 | s->own_node << 25 | s->kind << 26 | s->answer << 29);
     if (s->state != STATEMENT_NONE) {
         put_version(&s->expected);
         put_row(&s->row);

@@ -108,7 +108,7 @@ static void deliver(struct world *w, unsigned i)
 
 static bool answers_come(const struct host *h)
 {
-    return h->alive && !h->paused && !h->cut;
+    return h->alive && !h->paused && !h->silent;
 }
 
 static void executed(struct world *w, unsigned i)
@@ -151,6 +151,34 @@ static bool unknown(struct world *w, unsigned i, unsigned variant)
     return true;
 }
 
+/* Not before the member has given up what it held or claimed: shorter silences are those of FAULT_UNKNOWN. */
+static bool heal(struct world *w, unsigned i)
+{
+    struct host *h = &w->hosts[i];
+
+    if (!h->silent || (w->leases[i].role != LEASE_FOLLOWER && w->leases[i].role != LEASE_FENCED))
+        return false;
+    h->silent = false;
+    return true;
+}
+
+static bool silence(struct world *w, unsigned i, unsigned variant)
+{
+    struct host *h = &w->hosts[i];
+
+    if (!h->statement.is_write || !spend(w, FAULT_SILENCE))
+        return false;
+    if (variant <= 2) {
+        unknown(w, i, variant);
+        executed(w, i);
+    } else {
+        execute(w, &h->statement);
+        h->statement.state = STATEMENT_ANSWERED;
+    }
+    h->silent = true;
+    return true;
+}
+
 static bool fault_in_statement(struct world *w, struct action a, enum fault fault)
 {
     struct statement *s = &w->hosts[a.host].statement;
@@ -158,6 +186,8 @@ static bool fault_in_statement(struct world *w, struct action a, enum fault faul
 
     if (s->state != STATEMENT_SENT || w->left[fault] == 0)
         return false;
+    if (fault == FAULT_SILENCE)
+        return silence(w, a.host, a.variant);
     if (fault == FAULT_UNKNOWN) {
         done = unknown(w, a.host, a.variant);
     } else if (a.variant == 0 && fault == FAULT_LAG) {
@@ -210,12 +240,14 @@ bool database_act(struct world *w, struct action a)
         return late(w, a);
     if (a.move == MOVE_FAULT + FAULT_LOSS)
         return a.host == 0 && a.variant == 0 && loss(w);
+    if (a.move == MOVE_HEAL)
+        return a.variant == 0 && heal(w, a.host);
     if (a.move >= MOVE_FAULT)
         return fault_in_statement(w, a, (enum fault)(a.move - MOVE_FAULT));
 
     struct host *h = &w->hosts[a.host];
 
-    if (a.move == MOVE_EXECUTE && h->statement.state == STATEMENT_SENT) {
+    if (a.move == MOVE_EXECUTE && h->statement.state == STATEMENT_SENT && !h->silent) {
         execute(w, &h->statement);
         executed(w, a.host);
         return true;

@@ -174,16 +174,14 @@ static bool guard_can_wait(const struct host *h, uint64_t next_fast_ns)
         return !h->alive;
     if (g->fences)
         return next_fast_ns <= g->begun_fast_ns + TICK_NS;
-    struct page_clock clock = {0};
-
-    load(h);
-    page.config.margin_ns = 0; /* it may begin M late */
-    page_fast_ns = next_fast_ns;
-    struct page_view view = page_look(&page, &clock);
+    struct page_view view = look(h);
 
     if (view.state == PAGE_STATE_FENCING || g->parent_dead)
         return false;
-    return view.remaining_ns > 0;
+    if (view.remaining_ns > 0)
+        return true;
+    /* It may begin M late: told from the deadline, for the page may be wrong about when it was due. */
+    return next_fast_ns + TICK_NS < page_deadline_ns(view.word);
 }
 
 /* ------------------------------------------------------------------ hooks */

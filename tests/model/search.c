@@ -10,11 +10,12 @@
 #include "search.h"
 
 #define NOBODY UINT32_MAX
+#define LED    (UINT32_MAX - 1)
 
 struct node {
     struct fingerprint print;
     uint32_t parent;
-    uint32_t calm; /* the next state if no fault comes; itself: somebody leads */
+    uint32_t calm; /* the next state if no fault comes, or LED: somebody leads here */
     struct action action;
 };
 
@@ -154,7 +155,7 @@ static bool expand(uint32_t number, unsigned into, struct search_result *ret)
 {
     world_copy(&next, &here);
     if (check_led(&here))
-        seen.nodes[number].calm = number;
+        seen.nodes[number].calm = LED;
     for (unsigned move = 0; move < MOVES; move++)
         for (unsigned host = 0; host < design->hosts; host++)
             for (unsigned variant = 0; variant < VARIANTS; variant++) {
@@ -184,14 +185,14 @@ static uint32_t find_leaderless(void)
     for (uint32_t i = 0; i < seen.count && bad == NOBODY; i++) {
         uint32_t k = i;
 
-        while (mark[k] == 0 && seen.nodes[k].calm != k) {
+        while (mark[k] == 0 && seen.nodes[k].calm != LED) {
             mark[k] = 1;
             k = seen.nodes[k].calm;
         }
         if (mark[k] == 1)
             bad = i;
         mark[k] = 2;
-        for (k = i; mark[k] == 1 && bad == NOBODY; k = seen.nodes[k].calm)
+        for (k = i; bad == NOBODY && mark[k] == 1; k = seen.nodes[k].calm)
             mark[k] = 2;
     }
     free(mark);

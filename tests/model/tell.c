@@ -22,7 +22,7 @@ static const char *const moves[MOVE_FAULT] = {
     [MOVE_EXECUTE] = "the database executes its statement",
     [MOVE_DELIVER] = "the answer comes",
     [MOVE_WAKE] = "wakes",
-    [MOVE_HEAL] = "the link heals",
+    [MOVE_HEAL] = "the database answers again",
     [MOVE_THAW] = "the sidecar goes on",
     [MOVE_START] = "the sidecar starts",
     [MOVE_LATE_COMMIT] = "a write that was given up commits",
@@ -30,7 +30,7 @@ static const char *const moves[MOVE_FAULT] = {
 };
 
 static const char *const faults[FAULTS] = {
-    [FAULT_CUT] = "FAULT: the link delays all it likes",
+    [FAULT_SILENCE] = "FAULT: the database falls silent, its write",
     [FAULT_UNKNOWN] = "FAULT: the write's answer is lost",
     [FAULT_REFUSED] = "FAULT: the statement is refused",
     [FAULT_LAG] = "FAULT: a node that lags executes its statement",
@@ -57,6 +57,8 @@ static const char *variant_name(struct action a)
 {
     static const char *const of_unknown[] = {": it was applied", ": it was not applied",
                                              ": it may be applied later"};
+    static const char *const of_silence[] = {" was applied", " was not applied", " may be applied later",
+                                             " was applied, and its answer takes its time"};
     static const char *const of_promote[] = {" is launched late", " hangs", " fails, its controller runs",
                                              " fails"};
     static const char *const of_demote[] = {" hangs", " fails", " claims to have stopped it"};
@@ -64,6 +66,7 @@ static const char *variant_name(struct action a)
 
     switch ((unsigned)a.move) {
     case MOVE_FAULT + FAULT_UNKNOWN: return of_unknown[a.variant % 3];
+    case MOVE_FAULT + FAULT_SILENCE: return of_silence[a.variant % 4];
     case MOVE_FAULT + FAULT_PROMOTE: return of_promote[a.variant % 4];
     case MOVE_FAULT + FAULT_DEMOTE: return of_demote[a.variant % 3];
     case MOVE_FAULT + FAULT_CHECK: return of_check[a.variant % 2];

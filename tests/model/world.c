@@ -43,7 +43,8 @@ static bool settled(struct world *w, unsigned i)
 
     if (h->hurry || (hears && member_due(w, i)))
         return false;
-    if (!h->cut && (h->statement.state == STATEMENT_SENT || (hears && h->statement.state != STATEMENT_NONE)))
+    if (!h->silent &&
+        (h->statement.state == STATEMENT_SENT || (hears && h->statement.state != STATEMENT_NONE)))
         return false;
     if (hears && (h->save.pending || h->guardian.news || h->guardian.gone))
         return false;
@@ -61,17 +62,6 @@ static bool tick(struct world *w)
         w->hosts[i].slow_ns += design->slow[i] * (TICK_NS / 1000);
     }
     w->ticks++;
-    return true;
-}
-
-static bool link(struct world *w, struct action a)
-{
-    struct host *h = &w->hosts[a.host];
-    bool cuts = a.move != MOVE_HEAL;
-
-    if (a.variant != 0 || h->cut == cuts || (cuts && (!h->alive || !spend(w, FAULT_CUT))))
-        return false;
-    h->cut = cuts;
     return true;
 }
 
@@ -95,9 +85,9 @@ static bool act(struct world *w, struct action a)
     case MOVE_FAULT + FAULT_UNKNOWN:
     case MOVE_FAULT + FAULT_REFUSED:
     case MOVE_FAULT + FAULT_LAG:
-    case MOVE_FAULT + FAULT_LOSS: return database_act(w, a);
-    case MOVE_HEAL:
-    case MOVE_FAULT + FAULT_CUT: return link(w, a);
+    case MOVE_FAULT + FAULT_LOSS:
+    case MOVE_FAULT + FAULT_SILENCE:
+    case MOVE_HEAL: return database_act(w, a);
     case MOVE_TICK: return a.host == 0 && a.variant == 0 && tick(w);
     default: return member_act(w, a);
     }

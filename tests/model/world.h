@@ -13,6 +13,14 @@
  * and kill K later: the controller may act until the last tick before the deadline. An error of a hundredth
  * of the ttl in a holder's deadline, or of a fifth in a challenger's watch, is two controllers at once.
  *
+ * The bounds, and so what "exhausted" does not say:
+ * - a database that is silent for long is in the worlds silence*: it falls silent with one write, and is
+ *   silent until that member has given up its hold or its claim. Of the writes that it gives up on at most
+ *   one is still under way (LATE_MAX). In all other worlds a lost answer is followed by one that comes;
+ * - three members meet no fault (calm3): two and a fault are what closes;
+ * - S3 can't be said: no work of a controller is in the world;
+ * - no ttl changes and nobody holds, so R12 and the shorter ttl of R1 are not here.
+ *
  * Left out, and looked at elsewhere: parts of a tick; nodes that come and go, quorum, certification beyond
  * "the first one wins" (sim, system); the member table, and so ranks, names and what others remember (sim,
  * scenario); holds; rows edited by hand; the guard of a controller's own writes (system); a guardian that
@@ -33,7 +41,8 @@
 
 /* What the world's budget is spent on; in brackets the variants. */
 enum fault {
-    FAULT_CUT,        /* from now on this host's statements and their answers take any time, until it heals */
+    FAULT_SILENCE,    /* after this write of a host nothing is answered until its turn is over:
+                         [UNKNOWN and applied, not applied, perhaps later; applied, the answer takes any time] */
     FAULT_UNKNOWN,    /* a write's answer is UNKNOWN: [applied, not applied, perhaps later] */
     FAULT_REFUSED,    /* a statement is refused */
     FAULT_LAG,        /* a node is one write behind: an old row is read, a good write meets MISMATCH */
@@ -69,7 +78,7 @@ enum move {
     MOVE_EXECUTE, /* the database executes a statement; its answer comes at once, unless that is hindered */
     MOVE_DELIVER,
     MOVE_WAKE,
-    MOVE_HEAL,
+    MOVE_HEAL, /* the database answers again */
     MOVE_THAW,
     MOVE_START,       /* of a sidecar */
     MOVE_LATE_COMMIT, /* a write that was given up commits, if ever */
@@ -127,10 +136,16 @@ struct guardian {
     uint64_t view_word, begun_fast_ns;
 };
 
-/* The changing part of the guardian's page. */
+/* The changing part of the guardian's page. Bits 0 and 1 of the word are its state, the deadline in us begins
+ * at bit 10 (guardian/page.c). */
 struct page_words {
     uint64_t word, epoch, promote, anchor_seq;
 };
+
+static inline uint64_t page_deadline_ns(uint64_t word)
+{
+    return (word >> 10) * 1000;
+}
 
 struct state_file {
     uint64_t epoch_seen, epoch, deadline_ns; /* on the host's fast clock */
@@ -138,9 +153,9 @@ struct state_file {
 };
 
 struct host {
-    uint64_t fast_ns, slow_ns;      /* at this tick */
-    uint64_t instant_ns;            /* ... and this much into it */
-    bool alive, paused, cut, hurry; /* hurry: starts again before time goes on */
+    uint64_t fast_ns, slow_ns;         /* at this tick */
+    uint64_t instant_ns;               /* ... and this much into it */
+    bool alive, paused, silent, hurry; /* hurry: starts again before time goes on */
     struct statement statement;
     struct {
         bool pending;
