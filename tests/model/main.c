@@ -2,7 +2,7 @@
  * model: every interleaving of small worlds, with the core and the guardian's page as the daemon has them.
  *
  *     model [--world NAME]… [--short] [--states FILE] [--memory MIB] [--verbose]
- *     model --list [--short]
+ *     model --list [--short] | --self-test
  *
  * FILE has the least number of states that each world must have had: fewer, and the bounds have shrunk.
  * Exit codes: 0 nothing found, 1 a rule was broken, or a world was not exhausted, 2 usage, 3 no memory.
@@ -46,11 +46,13 @@ static uint64_t least_of(const char *path, const char *name)
 
 static int run(const char *program, const struct design *d, const char *states, uint64_t memory, bool verbose)
 {
+    static struct world first;
     struct search_result r;
     double began = seconds();
 
     design = d;
-    search(memory, verbose, &r);
+    world_init(&first);
+    search(&first, memory, verbose, &r);
     if (verdict.failed) {
         tell(r.way, r.way_count, program);
         free(r.way);
@@ -79,7 +81,7 @@ static int run(const char *program, const struct design *d, const char *states, 
 static int usage(void)
 {
     fprintf(stderr, "usage: model [--world NAME] [--short] [--states FILE] [--memory MIB] [--verbose]\n"
-                    "       model --list [--short]\n");
+                    "       model --list [--short] | --self-test\n");
     return 2;
 }
 
@@ -97,6 +99,8 @@ int main(int argc, char **argv)
             list = true;
         else if (strcmp(argv[i], "--short") == 0)
             brief = true;
+        else if (strcmp(argv[i], "--self-test") == 0)
+            return selftest() == 0 ? 0 : 1;
         else if (strcmp(argv[i], "--verbose") == 0)
             verbose = true;
         else if (strcmp(argv[i], "--world") == 0 && value)

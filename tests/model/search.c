@@ -246,13 +246,25 @@ static uint32_t levels(struct search_result *ret)
     }
 }
 
-void search(uint64_t bytes_max, bool verbose, struct search_result *ret)
+static void forget(void)
+{
+    free(seen.nodes);
+    free(seen.table);
+    memset(&seen, 0, sizeof seen);
+    for (unsigned i = 0; i < 2; i++)
+        free(queue[i].bytes);
+    memset(queue, 0, sizeof queue);
+    memory = 0;
+}
+
+void search(const struct world *first, uint64_t bytes_max, bool verbose, struct search_result *ret)
 {
     bool is_new;
 
     *ret = (struct search_result){.each_level = verbose};
     memory_max = bytes_max;
-    world_init(&base);
+    forget();
+    world_copy(&base, first);
     visit(&base, 0, (struct action){0}, &is_new);
     enqueue(0, &base, 0);
     uint32_t bad = verdict.failed ? 0 : levels(ret);

@@ -11,4 +11,8 @@ struct search_result {
     size_t way_count;
 };
 
-void search(uint64_t bytes_max, bool verbose, struct search_result *ret);
+/* From @first on. */
+void search(const struct world *first, uint64_t bytes_max, bool verbose, struct search_result *ret);
+
+/* selftest.c: is each checker seen to fire? How many are not. */
+unsigned selftest(void);
