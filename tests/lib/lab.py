@@ -41,7 +41,9 @@ class Node:
 
     def _server(self):
         """What is the same whatever it is started for."""
-        args = [*self.inside(), "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={self.dir}/data", "--binlog-format=ROW",
+        # A server that starts removes the temporary tables it finds in its tmpdir: in /tmp they would be another's that lives.
+        args = [*self.inside(), "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={self.dir}/data", f"--tmpdir={self.dir}",
+                "--binlog-format=ROW",
                 "--default-storage-engine=InnoDB", "--innodb-autoinc-lock-mode=2", "--innodb-buffer-pool-size=64M",
                 "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=1", "--wsrep-on=ON",
                 "--wsrep-provider=/usr/lib/galera/libgalera_smm.so"]
@@ -152,8 +154,11 @@ class Lab:
         sh("ip", "link", "set", self.bridge, "up")
         self.authority = Authority(self.dir / "tls")
         template = self.dir / "template"
-        sh("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={template}", "--skip-test-db", "--force",
-           "--auth-root-authentication-method=socket")
+        tmp = self.dir / "tmp"
+        tmp.mkdir()
+        sh("chown", "mysql:", str(tmp))
+        sh("env", f"TMPDIR={tmp}", "mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={template}", "--skip-test-db",
+           "--force", "--auth-root-authentication-method=socket")
         for node in self.nodes:
             self._plug(node)
             node.dir.mkdir()

@@ -25,7 +25,7 @@ class Plain:
 
     def start(self, *more):
         self.process = subprocess.Popen(
-            [*self.node.inside(), "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={self.dir}/data",
+            [*self.node.inside(), "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={self.dir}/data", f"--tmpdir={self.dir}",
              f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log", "--skip-networking",
              "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M", *more],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

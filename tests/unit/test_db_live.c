@@ -92,13 +92,14 @@ static bool start_server(const char *user)
 
     snprintf(
         command, sizeof(command),
-        "exec mariadbd --no-defaults --user=%s --datadir=%s/data --socket=%s/s --pid-file=%s/pid --port=%u "
+        "export TMPDIR=%s; exec mariadbd --no-defaults --user=%s --datadir=%s/data --socket=%s/s "
+        "--pid-file=%s/pid --port=%u "
         "--bind-address=127.0.0.1 --log-error=%s/err --binlog-format=ROW --default-storage-engine=InnoDB "
         "--innodb-autoinc-lock-mode=2 --innodb-buffer-pool-size=16M --innodb-log-file-size=8M --wsrep-on=ON "
         "--wsrep-provider=/usr/lib/galera/libgalera_smm.so --wsrep-cluster-address=gcomm:// "
         "--wsrep-node-address=127.0.0.1 --wsrep-new-cluster --wsrep-provider-options='"
         "gmcast.listen_addr=tcp://127.0.0.1:%u;ist.recv_addr=127.0.0.1:%u;gcache.size=8M' > %s/out 2>&1",
-        user, folder, folder, folder, free_port(), folder, free_port(), free_port(), folder);
+        folder, user, folder, folder, folder, free_port(), folder, free_port(), free_port(), folder);
     server = spawn(command);
     for (int i = 0; i < 300; i++) {
         struct sync *sync = open_as("root", NULL, false, &error);
@@ -126,9 +127,10 @@ static int setup(void **state)
     if (!mkdtemp(folder))
         return -1;
     snprintf(command, sizeof(command),
-             "chown %s %s; exec mariadb-install-db --no-defaults --force --user=%s --datadir=%s/data "
+             "chown %s %s; export TMPDIR=%s; exec mariadb-install-db --no-defaults --force --user=%s "
+             "--datadir=%s/data "
              "--auth-root-authentication-method=normal --skip-test-db > %s/install.log 2>&1",
-             user, folder, user, folder, folder);
+             user, folder, folder, user, folder, folder);
     if (waitpid(spawn(command), &status, 0) < 0 || status != 0) {
         print_error("mariadb-install-db failed: is mariadb-server installed? It said:\n");
         snprintf(command, sizeof command, "cat %s/install.log >&2", folder);
