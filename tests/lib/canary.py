@@ -26,9 +26,9 @@ class Canary:
         self.process = subprocess.Popen([sys.executable, __file__, str(self.file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def worst(self):
-        """Ends it. Seconds."""
+        """Ends it. Seconds; without an end, where a sabotaged test has already ended all that bore its name."""
         out, _ = self.process.communicate()
-        return float(out)
+        return float(out) if out else float("inf")
 
     def crowded(self):
         """The share of the time in which somebody had no CPU. A child that waits for one holds its parent up in posix_spawn, and the

@@ -71,7 +71,7 @@ ROWS = [
     (test_endpoints.test_password_wrong_steps_down_then_leads_again, sabotage.nothing_stops, "no controller", {}),
     (test_story.test_row_that_went_back_is_an_alarm_that_lasts, sabotage.nothing_stops, ENDS, {}),
     (test_story.test_row_deleted_while_leading, sabotage.nothing_stops, ENDS, {}),
-    (test_faults.test_state_disk_full_at_start, "r8-promote-before-it-is-remembered-unasserted", "", {}),
+    (test_faults.test_state_disk_full_at_start, "r8-promote-before-it-is-remembered", "", {}),
     (test_story.test_counter_edited_while_leading_is_a_twin, "r2-twin-is-adopted", ENDS, {}),
     (test_hold.test_hold_outlives_a_restart_of_the_sidecar, "r12-a-hold-ends-with-its-sidecar", "", {}),
 ]
