@@ -386,7 +386,7 @@ def test_with_real_sidecars_the_right_to_write_goes_with_the_lease(group, lab):
     session = Session(other.node, f"cmon_{other.name}")
     assert write(other, session) == ()
     before = other.status()["epoch"]
-    pid = other.starts()[-1][0]
+    pid = wait_for("its controller", other.starts, 5)[-1][0]
     os.kill(pid, signal.SIGKILL)
     wait_for("the restart in place", lambda: other.role() == "leader" and other.status()["epoch"] > before, 10)
     assert (write(other, session), write(other)) == (SIGNAL, ())
