@@ -247,7 +247,7 @@ int statement_heartbeat(char *buffer, size_t size, const char *lease, const char
     return statement_end(&s);
 }
 
-/* UTC, as a literal: the session's time zone has no say. */
+/* UTC, as a literal: the connection's time zone has no say. */
 static void add_time(struct statement *s, uint64_t at_ms)
 {
     time_t seconds = (time_t)(at_ms / 1000);
