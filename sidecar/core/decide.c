@@ -194,7 +194,11 @@ static void resume_check(struct lease *l, struct lease_commands *out)
         return;
     }
     l->hook_ready = false;
-    if (l->hook_result == LEASE_HOOK_DONE && l->armed && l->epoch_seen <= l->own.epoch) {
+    /* What runs was started under the epoch that was saved. The row may have another one by now: a bump that was
+       never saved, or an edit by hand. */
+    bool of_this_epoch = l->armed && l->armed_epoch == l->own.epoch;
+
+    if (l->hook_result == LEASE_HOOK_DONE && of_this_epoch && l->epoch_seen <= l->own.epoch) {
         begin_leading(l, out, LEASE_REASON_RESUME);
     } else if (l->hook_result == LEASE_HOOK_STOPPED) {
         l->controller_stopped = true;
