@@ -194,8 +194,8 @@ static void resume_check(struct lease *l, struct lease_commands *out)
         return;
     }
     l->hook_ready = false;
-    /* What runs was started under the epoch that was saved. The row may have another one by now: a bump that was
-       never saved, or an edit by hand. */
+    /* What runs was started under the epoch that was saved. The row may have another one by now: a bump that
+       was never saved, or an edit by hand. */
     bool of_this_epoch = l->armed && l->armed_epoch == l->own.epoch;
 
     if (l->hook_result == LEASE_HOOK_DONE && of_this_epoch && l->epoch_seen <= l->own.epoch) {
