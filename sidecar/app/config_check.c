@@ -208,12 +208,29 @@ void config_tls(const struct config *config, struct access_tls *ret_tls)
 }
 
 /* Not given, or given as "": one that was refused is a mistake already. */
-static bool ca_missing(const config_t *file)
+static bool missing(const config_t *file, const char *name)
 {
     const char *text = NULL;
 
-    return !config_lookup(file, "tls_ca") ||
-           (config_lookup_string(file, "tls_ca", &text) == CONFIG_TRUE && text[0] == '\0');
+    return !config_lookup(file, name) ||
+           (config_lookup_string(file, name, &text) == CONFIG_TRUE && text[0] == '\0');
+}
+
+/* Who an OS user is, only a socket of this host can prove. */
+static void check_password(struct config_reader *r, const config_t *file)
+{
+    const struct config *c = r->config;
+    struct access_endpoint endpoint;
+
+    for (size_t i = 0; i < c->endpoint_count && missing(file, "password_file"); i++) {
+        if (access_endpoint_parse(c->endpoints[i], &endpoint) != ACCESS_OK || endpoint.socket[0])
+            continue;
+        config_complain(r, config_lookup(file, "endpoints"),
+                        "endpoints: \"%s\" is reached over TCP, and there is no password_file: unix_socket "
+                        "authentication works on a local socket only",
+                        c->endpoints[i]);
+        return;
+    }
 }
 
 static void check_tls(struct config_reader *r, const config_t *file)
@@ -224,7 +241,7 @@ static void check_tls(struct config_reader *r, const config_t *file)
     if (!c->tls && c->tls_ca[0])
         config_complain(r, config_lookup(file, "tls"),
                         "tls: false, and yet there is a tls_ca: which of them?");
-    if (c->tls && remote && ca_missing(file))
+    if (c->tls && remote && missing(file, "tls_ca"))
         config_complain(
             r, config_lookup(file, "endpoints"),
             "endpoints: \"%s\" is on another host, and there is no tls_ca to know it by; to speak to it in "
@@ -270,6 +287,7 @@ void config_check(struct config_reader *r, const config_t *file)
     check_member(r, file);
     check_lonely(r, file);
     check_files(r, file);
+    check_password(r, file);
     check_tls(r, file);
     check_http(r, file);
     if (!r->errors->timing_unread)

@@ -20,8 +20,9 @@ const struct option_row option_rows[] = {
     {"standalone", OPTION_SWITCH, 0, FIELD(standalone), "false", 0, 0,
      "true: the one endpoint may be a server without Galera; no quorum decides then"},
     {"user", OPTION_TEXT, OPTION_REQUIRED, FIELD(user), NULL, 0, 0, "database account of the sidecar"},
-    {"password_file", OPTION_PATH, OPTION_SECRET, FIELD(password_file), "", 0, 0,
-     "its password, in a file that nobody else may read; empty: unix_socket authentication"},
+    {"password_file", OPTION_PATH, OPTION_ADVISED | OPTION_SECRET, FIELD(password_file), NULL, 0, 0,
+     "its password, in a file that nobody else may read; empty: unix_socket authentication, on unix sockets "
+     "only"},
     {"tls", OPTION_SWITCH, 0, FIELD(tls), "true", 0, 0,
      "false: endpoints on other hosts are spoken to in clear, where anybody may read and change what is "
      "said"},

@@ -55,9 +55,6 @@ static void account_hosts(const struct cli_options *o, const struct config *c, s
     for (size_t i = 0; i < c->endpoint_count; i++)
         sockets += strncmp(c->endpoints[i], "unix:", 5) == 0;
     plan->sidecar.host = o->account_host ? o->account_host : sockets == c->endpoint_count ? "localhost" : "%";
-    /* Without a password the account is that of an OS user, which only a socket can prove. */
-    if (!plan->sidecar.password)
-        plan->sidecar.host = "localhost";
     if (sockets > 0 && strcmp(plan->sidecar.host, "%") != 0 && strcmp(plan->sidecar.host, "localhost") != 0) {
         plan->sidecar_local = plan->sidecar;
         plan->sidecar_local.host = "localhost";
@@ -160,6 +157,12 @@ int verb_init(const struct cli_options *o)
             return CLI_USAGE;
         }
         plan.sidecar.password = password;
+    }
+    if (o->account_host && !plan.sidecar.password) {
+        fprintf(stderr,
+                "galera-lease init: --account-host: there is no password_file: the account is that of an OS "
+                "user, on unix sockets only\n");
+        return CLI_USAGE;
     }
     account_hosts(o, &config, &plan);
     if (o->print_sql) {

@@ -72,6 +72,9 @@ TEXTS = {
     "standalone_of_two": (good(endpoints='("unix:/s", "unix:/t")') + "standalone = true;\n", [
         "CONF:2: standalone: true is for a single endpoint, and there are 2: servers without a cluster between them would each "
         "have a leader"]),
+    "tcp_without_a_password": (good(endpoints='("unix:/s", "127.0.0.1:3306")'), [
+        'CONF:1: endpoints: "127.0.0.1:3306" is reached over TCP, and there is no password_file: unix_socket authentication works '
+        "on a local socket only"]),
     "impossible_ttl": (GOOD + 'ttl = "999ms";\n', [
         "CONF:2: ttl: ttl must lie between 1s and 1h (ttl 999ms - (demote_budget 249.750000ms + kill_budget 99.900000ms + margin "
         "49.950000ms) - renew 99.900000ms leaves 499.500000ms)"]),
@@ -504,6 +507,14 @@ def test_lines(words, said):
 def test_no_words_at_all():
     code, out, err = run()
     assert (code, out) == (2, "") and err.startswith("usage: galera-lease VERB")
+
+
+def test_account_host_without_a_password(folder):
+    """It was passed over in silence: an account that only a socket can prove has no other host."""
+    path = folder / "x.conf"
+    path.write_text(GOOD)
+    assert run("init", "--config", str(path), "--account-host", "10.0.0.%", "--print-sql") == (
+        2, "", "galera-lease init: --account-host: there is no password_file: the account is that of an OS user, on unix sockets only\n")
 
 
 def test_a_reason_is_not_cut(folder):

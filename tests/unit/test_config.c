@@ -22,7 +22,8 @@ static struct config_errors errors;
 
 /* Everything that must be there, on line 1; what a case adds begins on line 2. */
 #define GOOD                                                                                                 \
-    "name = \"a\"; endpoints = (\"unix:/s\", \"h:1\"); user = \"u\"; promote = \"/p\"; demote = \"/d\"; "    \
+    "name = \"a\"; endpoints = (\"unix:/s\", \"unix:/t\"); user = \"u\"; promote = \"/p\"; demote = "        \
+    "\"/d\"; "                                                                                               \
     "fence = \"/f\"; check = \"/c\"; member = \"m\"; tls = false;\n"
 
 static void write_file(const char *text)
@@ -126,12 +127,14 @@ static const struct mistake mistakes[] = {
      "endpoints = (\"unix:/s\", \"127.0.0.1\", \"[::1]:1\", \"localhost:2\",\n\"10.0.0.2:3306\", "
      "\"h\");\ntls = 1;\n",
      {":4: tls: must be true or false, without quotes",
+      ":2: endpoints: \"127.0.0.1\" is reached over TCP, and there is no password_file: unix_socket "
+      "authentication works on a local socket only",
       ":2: endpoints: \"10.0.0.2:3306\" is on another host, and there is no tls_ca to know it by; to speak "
       "to it in "
       "clear, write tls = false"}},
     /* An empty tls_ca is none. */
     {"name = \"a\"; user = \"u\"; promote = \"/p\"; demote = \"/d\"; fence = \"/f\"; check = \"/c\"; member "
-     "= \"m\"; endpoints = (\"h:1\");\ntls_ca = \"\";\n",
+     "= \"m\"; endpoints = (\"h:1\");\ntls_ca = \"\"; password_file = \"/w\";\n",
      {":1: endpoints: \"h:1\" is on another host, and there is no tls_ca to know it by; to speak to it in "
       "clear, write tls = false"}},
     {"name = \"a b\";\nmember = \".x\";\nendpoints = ();\nuser = \"\";\npromote = \"p\";\n"
@@ -140,7 +143,8 @@ static const struct mistake mistakes[] = {
       ":4: user: must not be empty (database account of the sidecar)",
       ":5: promote: \"p\" must be an absolute path"}},
     {"name = \"a\"; user = \"u\"; promote = \"/p\"; demote = \"/d\"; fence = \"/f\"; check = \"/c\";\n"
-     "endpoints = (\"unix:s\",\n\"h:0\",\n7,\n\"h:1\",\n\"h:1\");\nmember = \"m\"; tls = false;\n",
+     "endpoints = (\"unix:s\",\n\"h:0\",\n7,\n\"h:1\",\n\"h:1\");\nmember = \"m\"; tls = false; "
+     "password_file = \"/w\";\n",
      {":2: endpoints: \"unix:s\"" ENDPOINT_RULE, ":3: endpoints: \"h:0\"" ENDPOINT_RULE,
       ":4: endpoints: entry 3 is not a text in quotes", ":6: endpoints: \"h:1\" is given twice"}},
     {"name = \"a\"; user = \"u\"; promote = \"/p\"; demote = \"/d\"; fence = \"/f\"; check = \"/c\";\n"
@@ -208,11 +212,11 @@ static void test_too_long(void **state)
 static void test_values(void **state)
 {
     (void)state;
-    assert_int_equal(load(GOOD
-                          "ttl = \"6s\";\npoll = \"100ms\";\ncontroller_endpoint = \"h:1\";\nrestarts = 0;\n"
-                          "controller_port = 9501;\n",
-                          NULL),
-                     0);
+    assert_int_equal(
+        load(GOOD "ttl = \"6s\";\npoll = \"100ms\";\ncontroller_endpoint = \"unix:/t\";\nrestarts = 0;\n"
+                  "controller_port = 9501;\n",
+             NULL),
+        0);
     assert_int_equal(errors.count, 0);
     assert_int_equal(config.timing.ttl_ns, 6 * LEASE_NS_PER_S);
     assert_int_equal(config.timing.poll_ns, 100 * LEASE_NS_PER_MS);
@@ -222,7 +226,7 @@ static void test_values(void **state)
     assert_int_equal(config.controller_port, 9501);
     assert_int_equal(config.endpoint_count, 2);
     assert_string_equal(config.endpoints[0], "unix:/s");
-    assert_string_equal(config.controller_endpoint, "h:1");
+    assert_string_equal(config.controller_endpoint, "unix:/t");
     assert_string_equal(config.state_dir, "/var/lib/galera-lease/a");
     assert_string_equal(config.run_dir, "/run/galera-lease/a");
     assert_string_equal(config.cgroup, "auto");
