@@ -18,6 +18,7 @@ GRANT SELECT ON galera_lease.leader TO galera_lease_reader;
 GRANT SELECT ON galera_lease.requests TO galera_lease_reader;
 GRANT SELECT ON galera_lease.history TO galera_lease_reader;
 GRANT SELECT ON galera_lease.alarms TO galera_lease_reader;
+GRANT EXECUTE ON FUNCTION galera_lease.file_drift TO galera_lease_reader;
 
 -- Asks; the leader acts.
 GRANT galera_lease_reader TO galera_lease_operator;
@@ -28,7 +29,6 @@ GRANT EXECUTE ON PROCEDURE galera_lease.unhold TO galera_lease_operator;
 GRANT EXECUTE ON PROCEDURE galera_lease.alarm_ack TO galera_lease_operator;
 GRANT EXECUTE ON PROCEDURE galera_lease.release_stopped TO galera_lease_operator;
 GRANT EXECUTE ON PROCEDURE galera_lease.request_outcome TO galera_lease_operator;
-GRANT EXECUTE ON FUNCTION galera_lease.file_drift TO galera_lease_sidecar;
 
 -- Competes for rows that exist; it can neither make nor remove a lease, nor write the epoch table except by winning.
 GRANT galera_lease_operator TO galera_lease_sidecar;

@@ -50,7 +50,7 @@ MATRIX = [
     ("CALL galera_lease.forget_writer('x', '{lease}')", "", NO_PROCEDURE),
     ("CALL galera_lease.protect_table('x', 'x', '{lease}')", "", NO_PROCEDURE),
     ("CALL galera_lease.unprotect_table('x', 'x')", "", NO_PROCEDURE),
-    ("SELECT galera_lease.file_drift('?', '/a:1')", "sidecar", NO_PROCEDURE),
+    ("SELECT galera_lease.file_drift('?', '/a:1')", "reader operator sidecar", NO_PROCEDURE),
     ("CREATE TABLE galera_lease.x (i INT PRIMARY KEY)", "", NO_TABLE),
     ("DROP TABLE galera_lease.guard", "", NO_TABLE),
     ("TRUNCATE TABLE galera_lease.event", "", NO_TABLE),
@@ -118,6 +118,17 @@ def test_roles_may_do_what_they_need_and_nothing_else(held, lab):
         connection.close()
     assert wrong == []
     assert answer(held.root, f"SELECT epoch FROM galera_lease.lease WHERE name = '{held.lease}'") == ((7,),)
+
+
+def test_an_operator_has_an_account_of_his_own(held):
+    """The verbs for people work with the operator's role, and the history says who asked."""
+    member = held.members[0]
+    member.options["user"] = "sql_operator"
+    member.write_config()
+    for words in (("list --long",), ("history",), ("hold --no-wait", "--for", "1m", "--reason", "disks")):
+        done = member.cli(*words)
+        assert done.returncode == 0, (words, done.stderr)
+    assert "sql_operator@localhost" in member.cli("history").stdout
 
 
 @pytest.mark.parametrize("call, says", [
@@ -391,7 +402,7 @@ def test_the_examples_of_the_man_page_run(group, lab):
                 *("INSERT INTO galera_lease.member (lease, name, incarnation, heartbeat, epoch_seen, seen_at) VALUES "
                   f"('cmon', '{name}', '', 1, 42, UTC_TIMESTAMP(3))" for name in ("node1", "node2")),
                 "CREATE DATABASE IF NOT EXISTS app", "CREATE OR REPLACE TABLE app.job (id INT PRIMARY KEY, v INT)",
-                "INSERT INTO app.job VALUES (7, 0)", "DROP USER IF EXISTS alice@localhost",
+                "INSERT INTO app.job VALUES (7, 0)", "DROP USER IF EXISTS alice@'%', cmon@'%'",
                 "CREATE OR REPLACE USER dba2@localhost IDENTIFIED BY 'secret'"):
         assert not isinstance(answer(root, sql), int), sql
     request = 0
