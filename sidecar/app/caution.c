@@ -25,18 +25,21 @@ void caution_config(const struct config *c)
 static void caution_server(struct node *n, const char *endpoint, const char *version)
 {
     enum version_result r = version_judge(version);
+    char quoted[2 * sizeof n->versions[0] + 3];
+
+    log_quote(version, quoted, sizeof quoted);
 
     if (r == VERSION_OLD)
         log_warning("server",
-                    "lease=%s endpoint=%s version=\"%s\" what=\"older than " VERSION_WANTED
+                    "lease=%s endpoint=%s version=%s what=\"older than " VERSION_WANTED
                     ": faults that concern a lease are mended up to there\" action=\"goes on: upgrade it\"",
-                    n->config->name, endpoint, version);
+                    n->config->name, endpoint, quoted);
     else if (r == VERSION_FOREIGN)
-        log_warning("server",
-                    "lease=%s endpoint=%s version=\"%s\" what=\"this is no MariaDB that is known here: the "
-                    "rules of a "
-                    "lease were tried with MariaDB only\" action=\"goes on\"",
-                    n->config->name, endpoint, version);
+        log_warning(
+            "server",
+            "lease=%s endpoint=%s version=%s what=\"this is no MariaDB that is known here: the rules of "
+            "a lease were tried with MariaDB only\" action=\"goes on\"",
+            n->config->name, endpoint, quoted);
 }
 
 void caution_servers(struct node *n)

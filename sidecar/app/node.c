@@ -18,10 +18,8 @@ static void on_wake(void *userdata);
 
 void node_queue(struct node *n, const struct lease_event *event)
 {
-    if (n->queued == NODE_QUEUE) { /* the core answers one statement at a time: this can't fill up */
-        log_error("queue", "lease=%s what=\"event queue is full\"", n->config->name);
-        return;
-    }
+    if (n->queued == NODE_QUEUE) /* the core answers one statement at a time: this can't fill up ... */
+        lease_assert_failed("n->queued < NODE_QUEUE", __FILE__, __LINE__); /* ... and none may be missing */
     n->queue[n->queued++] = *event;
 }
 
@@ -195,14 +193,16 @@ static bool said_lately(struct node *n, const char *text)
 
 static void note_error(struct node *n, const struct client_answer *a)
 {
+    char quoted[2 * CLIENT_TEXT_MAX + 3];
+
     if (a->error == 0)
         return;
     snprintf(n->last_error, sizeof n->last_error, "%s: %u %s", a->endpoint ? a->endpoint : "", a->error,
              a->text ? a->text : "");
     if (!said_lately(n, n->last_error))
-        log_warning("database", "lease=%s endpoint=%s error=%u text=\"%s\" answer=%s", n->config->name,
-                    a->endpoint ? a->endpoint : "-", a->error, a->text ? a->text : "",
-                    lease_answer_name(a->answer));
+        log_warning("database", "lease=%s endpoint=%s error=%u text=%s answer=%s", n->config->name,
+                    a->endpoint ? a->endpoint : "-", a->error,
+                    log_quote(a->text ? a->text : "", quoted, sizeof quoted), lease_answer_name(a->answer));
 }
 
 void node_silent(struct node *n, const char *endpoint)
@@ -215,6 +215,35 @@ void node_silent(struct node *n, const char *endpoint)
             "database",
             "lease=%s endpoint=%s error=0 text=\"no answer in time\" action=\"on through another endpoint\"",
             n->config->name, endpoint);
+}
+
+static void history_answered(struct node *n, const struct client_answer *a)
+{
+    char quoted[2 * CLIENT_TEXT_MAX + 3];
+
+    if (a->answer == LEASE_ANSWER_REFUSED)
+        log_warning("history",
+                    "lease=%s endpoint=%s error=%u text=%s what=\"the database refuses an entry of the "
+                    "history or a request's outcome: left out\"",
+                    n->config->name, a->endpoint ? a->endpoint : "-", a->error,
+                    log_quote(a->text ? a->text : "", quoted, sizeof quoted));
+}
+
+static void members_answered(struct node *n, const struct client_answer *a)
+{
+    struct lease_event e = {.type = LEASE_EVENT_MEMBERS,
+                            .members = {.list = a->members, .count = a->member_count}};
+
+    if (a->answer != LEASE_ANSWER_ROW)
+        return;
+    if (a->namesake)
+        snprintf(n->namesake, sizeof n->namesake, "%s", a->namesake);
+    watches_drifted(n, a->drift);
+    enum lease_name_right before = lease_name_right(&n->lease);
+
+    node_feed(n, &e);
+    if (lease_name_right(&n->lease) == LEASE_NAME_TAKE && before != LEASE_NAME_TAKE)
+        report_beat(n); /* nobody has to wait a whole beat for us */
 }
 
 static void on_answer(const struct client_answer *a, void *userdata)
@@ -243,35 +272,14 @@ static void on_answer(const struct client_answer *a, void *userdata)
         counters_written(&n->counters, a->answer, hook_now_ns());
         node_feed(n, &e);
         break;
-    case CLIENT_MEMBERS:
-        if (a->answer != LEASE_ANSWER_ROW)
-            break;
-        e.type = LEASE_EVENT_MEMBERS;
-        e.members.list = a->members;
-        e.members.count = a->member_count;
-        if (a->namesake)
-            snprintf(n->namesake, sizeof n->namesake, "%s", a->namesake);
-        watches_drifted(n, a->drift);
-        enum lease_name_right before = lease_name_right(&n->lease);
-
-        node_feed(n, &e);
-        if (lease_name_right(&n->lease) == LEASE_NAME_TAKE && before != LEASE_NAME_TAKE)
-            report_beat(n); /* nobody has to wait a whole beat for us */
-        break;
+    case CLIENT_MEMBERS: members_answered(n, a); break;
     case CLIENT_REQUESTS:
         if (a->answer == LEASE_ANSWER_ROW)
             requests_read(n, a);
         break;
     case CLIENT_CLAIM: requests_claimed(n, a); break;
     case CLIENT_FINISH:
-    case CLIENT_EVENT:
-        if (a->answer == LEASE_ANSWER_REFUSED)
-            log_warning(
-                "history",
-                "lease=%s endpoint=%s error=%u text=\"%s\" what=\"the database refuses an entry of the "
-                "history or a request's outcome: left out\"",
-                n->config->name, a->endpoint ? a->endpoint : "-", a->error, a->text ? a->text : "");
-        break;
+    case CLIENT_EVENT: history_answered(n, a); break;
     case CLIENT_HEARTBEAT:
     case CLIENT_FORGET: break;
     }

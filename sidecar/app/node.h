@@ -66,6 +66,7 @@ struct node {
     uint64_t events;                     /* told to the history so far */
     uint64_t request;                    /* claimed and not finished; 0: none */
     struct rows_request asked;           /* ... as read */
+    bool released;                       /* ... and the lease was given back since */
     uint64_t hold_request;               /* the one behind the hold that renewals carry ... */
     char hold_reason[ROWS_TEXT_MAX + 1]; /* ... and who asked for it, why */
     char namesake[ROWS_ADDRESS_MAX + 1]; /* where another sidecar of our name is (R10) */

@@ -85,6 +85,19 @@ static void fill_reason(const struct node *n, const struct lease_command *c, cha
         snprintf(buf, size, "%s", lease_reason_name(reason));
 }
 
+static void log_double(const struct node *n)
+{
+    char here[2 * sizeof n->config->address + 3], there[2 * sizeof n->namesake + 3];
+
+    log_error("double",
+              "lease=%s member=%s this_host=%s other_host=%s what=\"another live sidecar bears this member's "
+              "name\" action=\"%s\"",
+              n->config->name, n->config->member, log_quote(n->config->address, here, sizeof here),
+              log_quote(n->namesake, there, sizeof there),
+              n->lease.name == LEASE_NAME_DOUBLE ? "this one ends: give it a name of its own"
+                                                 : "this one leads and keeps the name");
+}
+
 static void log_note(const struct node *n, const struct lease_command *c)
 {
     if (c->note.note == LEASE_NOTE_ROLE)
@@ -92,13 +105,7 @@ static void log_note(const struct node *n, const struct lease_command *c)
                  n->config->member, lease_role_name(c->note.from), lease_role_name(c->note.role),
                  lease_reason_name(c->note.reason), c->note.epoch);
     else if (c->note.note == LEASE_NOTE_DOUBLE)
-        log_error(
-            "double",
-            "lease=%s member=%s this_host=\"%s\" other_host=\"%s\" what=\"another live sidecar bears this "
-            "member's name\" action=\"%s\"",
-            n->config->name, n->config->member, n->config->address, n->namesake,
-            n->lease.name == LEASE_NAME_DOUBLE ? "this one ends: give it a name of its own"
-                                               : "this one leads and keeps the name");
+        log_double(n);
     else
         log_emit(level_of(c->note.note), lease_note_name(c->note.note),
                  "lease=%s member=%s reason=%s epoch=%" PRIu64, n->config->name, n->config->member,

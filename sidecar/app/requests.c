@@ -30,11 +30,15 @@ void requests_read(struct node *n, const struct client_answer *a)
 
     if (client_claim(n->client, q->id) < 0)
         return;
+    char who[2 * sizeof q->who + 3], why[2 * sizeof q->why + 3];
+
     n->request = q->id;
+    n->released = false;
     n->asked = *q;
-    log_info("request", "lease=%s id=%llu action=%s who=%s why=\"%s\" for_epoch=%llu", n->config->name,
-             (unsigned long long)q->id, rows_action_name(q->action), q->who, q->why,
-             (unsigned long long)q->epoch);
+    /* Whoever may ask wrote these: quoted, or they could pass for fields of this log. */
+    log_info("request", "lease=%s id=%llu action=%s who=%s why=%s for_epoch=%llu", n->config->name,
+             (unsigned long long)q->id, rows_action_name(q->action), log_quote(q->who, who, sizeof who),
+             log_quote(q->why, why, sizeof why), (unsigned long long)q->epoch);
 }
 
 static void finish(struct node *n, const char *outcome)
@@ -94,8 +98,11 @@ void requests_noted(struct node *n, const struct lease_command *c)
 
     if (n->request == 0)
         return;
+    n->released = n->released || c->note.note == LEASE_NOTE_RELEASED;
     if (follows && hold) {
-        finish(n, "failed: the lease was given up before the database confirmed it");
+        finish(n, "refused: the lease was given up before the database confirmed it");
+    } else if (follows && !n->released) {
+        finish(n, "done: the controller is stopped; the lease was not given back: it ran out or was lost");
     } else if (follows) {
         finish(n, "done: the controller is stopped and the lease is given back");
     } else if (c->note.note == LEASE_NOTE_HOLD && n->asked.action == ROWS_HOLD) {

@@ -126,6 +126,7 @@ static const struct {
     {"EXECUTE", "alarm_ack", NULL},
     {"EXECUTE", "release_stopped", NULL},
     {"EXECUTE", "request_outcome", NULL},
+    {"EXECUTE", "file_drift", NULL},
 };
 
 enum scope { SCOPE_NONE, SCOPE_OBJECT, SCOPE_SCHEMA, SCOPE_ALL };
@@ -141,6 +142,8 @@ static enum scope scope_of(const char *grant, char *object, size_t size)
     on += 4;
     if (strncmp(on, "PROCEDURE ", 10) == 0)
         on += 10;
+    else if (strncmp(on, "FUNCTION ", 9) == 0)
+        on += 9;
     if (strncmp(on, "*.*", 3) == 0)
         return SCOPE_ALL;
     if (strncmp(on, "`galera_lease`.", 15) != 0 && strncmp(on, "`galera\\_lease`.", 16) != 0)

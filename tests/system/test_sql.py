@@ -1,4 +1,6 @@
 """The SQL interface as people use it: what each role may do, what the procedures say, what the views show."""
+import shlex
+
 import pymysql
 import pytest
 from sidecars import ROOT, wait_for
@@ -290,16 +292,22 @@ def test_file_drift(held):
         assert len(found) == said if isinstance(said, int) else found == said, (mine, leaders)
 
 
+FORGED = 'new" level=error event=lost kernel="'
+
+
 def test_history_holds_what_happened_and_who_asked(group):
-    """With real sidecars: the events are theirs."""
+    """With real sidecars: the events are theirs. Who may ask writes a reason, and no fields into the log."""
     for index in (1, 2):
         group.add(index)
     group.init().start()
     leader = group.wait_leader(10)
     wait_for("a follower", lambda: "follower" in [m.role() for m in group.members], 10)
-    done = leader.cli("step-down", "--reason", "new kernel")
+    done = leader.cli("step-down", "--reason", FORGED)
     assert done.returncode == 0, done.stderr
     other = group.wait_leader(10, other_than=leader)
+    line = next(row for row in leader.log_text().splitlines() if " event=request " in row)
+    assert shlex.split(line).count("level=error") == 0 and f"why={FORGED}" in shlex.split(line), line
+    assert ' who="sidecar@' in line
 
     def rows():
         return other.node.query("SELECT member, what, reason, who, epoch FROM galera_lease.history WHERE lease = %s", group.lease)
@@ -307,9 +315,9 @@ def test_history_holds_what_happened_and_who_asked(group):
     found = [r[1] for r in rows()]
     assert found.index("leading") < found.index("asked: step_down") < found.index("answered: step_down")
     asked = next(r for r in rows() if r[1] == "asked: step_down")
-    assert asked[2] == "new kernel" and asked[3].startswith("sidecar@") and asked[4] == 1
+    assert asked[2] == FORGED and asked[3].startswith("sidecar@") and asked[4] == 1
     answered = next(r for r in rows() if r[1] == "answered: step_down")
-    assert answered[0] == leader.name and answered[2].startswith("done")
+    assert answered[0] == leader.name and answered[2] == "done: the controller is stopped and the lease is given back"
     assert other.node.query("SELECT name, standing FROM galera_lease.controllers WHERE lease = %s AND standing = 'leader'",
                             group.lease) == ((other.name, "leader"),)
 

@@ -99,6 +99,7 @@ static const char *const grants[] = {
     "GRANT EXECUTE ON PROCEDURE `galera_lease`.`alarm_ack` TO `galera_lease_operator`",
     "GRANT EXECUTE ON PROCEDURE `galera_lease`.`switchover` TO `galera_lease_operator`",
     "GRANT EXECUTE ON PROCEDURE `galera_lease`.`request_outcome` TO `galera_lease_operator`",
+    "GRANT EXECUTE ON FUNCTION `galera_lease`.`file_drift` TO `galera_lease_sidecar`",
     "GRANT SELECT ON `galera_lease`.`leader` TO `galera_lease_reader`",
     "GRANT SELECT ON `galera_lease`.`lease` TO `galera_lease_reader`",
     "GRANT SELECT ON `galera_lease`.`event` TO `galera_lease_reader`",
@@ -299,6 +300,7 @@ SPOIL(no_role, x.database.role[0] = '\0'; revoke("galera_lease"))
 SPOIL(few_columns, revoke("`galera_lease`.`lease` TO `galera_lease_sidecar`");
       grant("GRANT UPDATE (`epoch`, `state`), SELECT (`counter`) ON `galera_lease`.`lease` TO `x`"))
 SPOIL(no_procedure, revoke("`hold` TO"))
+SPOIL(no_function, revoke("`file_drift` TO"))
 SPOIL(table_right, revoke("`galera_lease`.`lease` TO `galera_lease_sidecar`");
       grant("GRANT UPDATE ON `galera_lease`.`lease` TO `x`"))
 SPOIL(root, grant("GRANT ALL PRIVILEGES ON *.* TO `x`@`localhost` WITH GRANT OPTION"))
@@ -425,11 +427,13 @@ static const struct {
     {CASE(other_ttl), FINDING_WARN, "lease", "the leader's ttl is 6000 ms", "same ttl"},
     {CASE(alarms), FINDING_WARN, "lease", "2 alarm(s)", "alarm ack"},
     {CASE(no_default_role), FINDING_FAIL, "rights", "not as its default", "SET DEFAULT ROLE"},
-    {CASE(no_role), FINDING_FAIL, "rights", "lacks 34 right(s): SELECT on lease_and_epoch, ",
+    {CASE(no_role), FINDING_FAIL, "rights", "lacks 35 right(s): SELECT on lease_and_epoch, ",
      "galera-lease init"},
     {CASE(few_columns), FINDING_FAIL, "rights", "lacks 9 right(s): UPDATE on lease (counter)",
      "galera-lease init"},
     {CASE(no_procedure), FINDING_FAIL, "rights", "lacks 1 right(s): EXECUTE on hold", "galera-lease init"},
+    {CASE(no_function), FINDING_FAIL, "rights", "lacks 1 right(s): EXECUTE on file_drift",
+     "galera-lease init"},
     {CASE(root), FINDING_WARN, "rights", "rights on all databases", "REVOKE"},
     {CASE(whole_schema), FINDING_WARN, "rights", "epoch and guard included", "REVOKE"},
     {CASE(on_epoch), FINDING_WARN, "rights", "rights on epoch", "REVOKE"},
