@@ -21,6 +21,7 @@ struct receiver {
     struct config_events events;
     uint64_t number; /* of its last notice; the loop's */
     struct hook_spec hook;
+    struct hook_run run;        /* the courier's thread's */
     _Atomic uint64_t budget_ns; /* but for this: a reload may change it */
     const char *run_dir, *state_dir, *promote_cgroup;
     const struct config_webhook *webhook;
@@ -50,7 +51,8 @@ static void on_line(void *userdata, const char *line)
     const struct receiver *r = userdata;
     char quoted[HOOK_LINE_MAX * 2];
 
-    log_info("hook-output", "lease=%s hook=notify line=%s", r->lease, log_quote(line, quoted, sizeof quoted));
+    log_info("hook-output", "lease=%s hook=notify step=%s line=%s", r->lease, hook_step(&r->run),
+             log_quote(line, quoted, sizeof quoted));
 }
 
 static enum courier_result run_hook(void *userdata, const struct notice *notice)
@@ -75,7 +77,7 @@ static enum courier_result run_hook(void *userdata, const struct notice *notice)
 
     hook.budget_ns = r->budget_ns;
     /* Once: a hook may have done its work and failed afterwards, and nobody wants to be paged twice. */
-    bool ok = hook_run_sync(&hook, &facts, on_line, r) == HOOK_OK;
+    bool ok = hook_run_through(&r->run, &hook, &facts, on_line, r) == HOOK_OK;
 
     set_error(r, ok ? "" : "the hook failed, or was out of time");
     return ok ? COURIER_DELIVERED : COURIER_REFUSED;

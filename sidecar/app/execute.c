@@ -36,8 +36,8 @@ static void on_hook_line(void *userdata, const char *line)
     struct node *n = userdata;
     char quoted[HOOK_LINE_MAX * 2];
 
-    log_info("hook-output", "lease=%s hook=%s line=%s", n->config->name, hook_kind_name(n->hook.kind),
-             log_quote(line, quoted, sizeof quoted));
+    log_info("hook-output", "lease=%s hook=%s step=%s line=%s", n->config->name, hook_kind_name(n->hook.kind),
+             hook_step(&n->hook), log_quote(line, quoted, sizeof quoted));
 }
 
 static enum counters_hook counted_as(enum lease_hook hook)
@@ -93,14 +93,15 @@ static void watch_hook(struct node *n)
 
 static void log_outcome(struct node *n, enum hook_outcome outcome)
 {
-    static const char *const names[] = {"running", "ok", "stopped", "failed", "timed-out", "not-run"};
     bool quiet = n->hook_kind == LEASE_HOOK_CHECK && (outcome == HOOK_OK || outcome == HOOK_STOPPED);
 
     log_emit(quiet                ? LOG_LEVEL_DEBUG
              : outcome == HOOK_OK ? LOG_LEVEL_INFO
                                   : LOG_LEVEL_WARNING,
-             "hook-end", "lease=%s hook=%s outcome=%s code=%d epoch=%llu", n->config->name,
-             hook_kind_name(n->hook.kind), names[outcome], n->hook.code, (unsigned long long)n->hook.epoch);
+             "hook-end", "lease=%s hook=%s step=%s outcome=%s code=%d epoch=%llu%s", n->config->name,
+             hook_kind_name(n->hook.kind), hook_step(&n->hook), hook_outcome_name(outcome), n->hook.code,
+             (unsigned long long)n->hook.epoch,
+             n->hook.mixed ? " why=\"one part of the folder says running, another stopped\"" : "");
 }
 
 void execute_hook_poll(void *userdata)
@@ -153,9 +154,9 @@ static void start_hook_command(struct node *n, const struct lease_command *c)
                              .budget_ns = c->hook.budget_ns};
 
     if (c->hook.hook != LEASE_HOOK_CHECK)
-        log_info("hook-start", "lease=%s hook=%s epoch=%llu reason=%s budget_ms=%llu", n->config->name,
-                 hook_kind_name(spec.kind), (unsigned long long)c->hook.epoch, facts.reason,
-                 (unsigned long long)(c->hook.budget_ns / LEASE_NS_PER_MS));
+        log_info("hook-start", "lease=%s hook=%s path=%s epoch=%llu reason=%s budget_ms=%llu",
+                 n->config->name, hook_kind_name(spec.kind), spec.path, (unsigned long long)c->hook.epoch,
+                 facts.reason, (unsigned long long)(c->hook.budget_ns / LEASE_NS_PER_MS));
     n->hook_kind = c->hook.hook;
     counters_hook_begun(&n->counters, counted_as(c->hook.hook), hook_now_ns());
     int r = hook_start(&n->hook, &spec, &facts, on_hook_line, n);
@@ -165,8 +166,8 @@ static void start_hook_command(struct node *n, const struct lease_command *c)
                                 .hook = {.id = c->hook.id, .result = LEASE_HOOK_FAILED}};
 
         counters_hook_ended(&n->counters, counted_as(c->hook.hook), true, hook_now_ns());
-        log_error("hook-start", "lease=%s hook=%s path=%s error=\"%s\"", n->config->name,
-                  hook_kind_name(spec.kind), spec.path, strerror(-r));
+        log_error("hook-start", "lease=%s hook=%s path=%s launcher=%s error=\"%s\"", n->config->name,
+                  hook_kind_name(spec.kind), spec.path, spec.launcher, strerror(-r));
         node_queue(n, &e);
         return;
     }
@@ -178,12 +179,14 @@ static void kill_hook_command(struct node *n, uint32_t id)
 {
     if (n->hook_id == 0 || n->hook_id != id)
         return;
+    bool late = hook_now_ns() >= hook_deadline_ns(&n->hook);
+
     if (n->hook_kind != LEASE_HOOK_CHECK)
-        log_warning("hook-kill", "lease=%s hook=%s epoch=%llu", n->config->name, hook_kind_name(n->hook.kind),
-                    (unsigned long long)n->hook.epoch);
-    /* Its time was over, or something else is more urgent: that is no failure of the hook's. */
-    counters_hook_ended(&n->counters, counted_as(n->hook_kind), hook_now_ns() >= hook_deadline_ns(&n->hook),
-                        hook_now_ns());
+        log_warning("hook-kill", "lease=%s hook=%s step=%s epoch=%llu why=\"%s\"", n->config->name,
+                    hook_kind_name(n->hook.kind), hook_step(&n->hook), (unsigned long long)n->hook.epoch,
+                    late ? "its budget is used up" : "something else is more urgent");
+    /* That something else is more urgent is no failure of the hook's. */
+    counters_hook_ended(&n->counters, counted_as(n->hook_kind), late, hook_now_ns());
     unwatch_hook(n);
     hook_deinit(&n->hook); /* kills it and all that it left */
     if (n->hook_kind == LEASE_HOOK_PROMOTE)

@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/log.h"
@@ -15,6 +18,34 @@
 #define ERROR_REPEAT_NS   (30 * LEASE_NS_PER_S)
 
 static void on_wake(void *userdata);
+
+/* For the status page; it stands there until the next one, with its time. */
+static __attribute__((format(printf, 2, 3))) void remember_error(struct node *n, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(n->last_error, sizeof n->last_error, format, args);
+    va_end(args);
+    n->last_error_at = (int64_t)time(NULL);
+}
+
+/* What fails again and again is said once in a while, not at every try. */
+static bool said_lately(struct node *n, const char *text)
+{
+    uint64_t now = hook_now_ns();
+    unsigned oldest = 0;
+
+    for (unsigned i = 0; i < NODE_ERRORS; i++) {
+        if (strcmp(n->errors[i].text, text) == 0 && now - n->errors[i].at_ns < ERROR_REPEAT_NS)
+            return true;
+        if (n->errors[i].at_ns < n->errors[oldest].at_ns)
+            oldest = i;
+    }
+    snprintf(n->errors[oldest].text, sizeof n->errors[oldest].text, "%s", text);
+    n->errors[oldest].at_ns = now;
+    return false;
+}
 
 void node_queue(struct node *n, const struct lease_event *event)
 {
@@ -98,7 +129,7 @@ static void on_saved(void *userdata)
 
     while (saver_take(n->saver, &id, &error)) {
         if (error < 0) {
-            snprintf(n->last_error, sizeof n->last_error, "state file: %s", strerror(-error));
+            remember_error(n, "state file: %s", strerror(-error));
             log_error(
                 "state",
                 "lease=%s folder=%s error=\"%s\" action=\"nothing is started or released until it can be "
@@ -121,8 +152,16 @@ static void on_guardian_end(void *userdata)
     struct lease_event e = {.type = LEASE_EVENT_GUARDIAN, .guardian = {.news = LEASE_GUARDIAN_DOWN}};
 
     loop_unwatch(n->loop, n->keeper.pidfd);
-    keeper_reap(&n->keeper);
-    log_error("guardian", "lease=%s what=\"the guardian ended\" action=\"started again\"", n->config->name);
+    int status = keeper_reap(&n->keeper);
+
+    remember_error(n, "the guardian ended: %s %d", WIFEXITED(status) ? "exit" : "signal",
+                   WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    if (!said_lately(n, n->last_error))
+        log_error("guardian",
+                  "lease=%s what=\"the guardian ended\" status=\"%s\" means=\"nothing but this sidecar stops "
+                  "the controller until it is back; if it dies again and again the lease is given away\" "
+                  "action=\"started again\"",
+                  n->config->name, strchr(n->last_error, ':') + 2);
     node_feed(n, &e);
     if (hook_now_ns() - n->guardian_started_ns > GUARDIAN_RETRY_NS)
         start_guardian(n);
@@ -141,9 +180,12 @@ static void start_guardian(void *userdata)
     if (r == 0)
         r = loop_watch(n->loop, n->keeper.pidfd, on_guardian_end, n);
     if (r < 0) {
-        snprintf(n->last_error, sizeof n->last_error, "guardian: %s", strerror(-r));
-        log_error("guardian", "lease=%s path=%s error=\"%s\" action=\"this member does not lead without it\"",
-                  n->config->name, n->guardian_path, strerror(-r));
+        remember_error(n, "guardian: %s", strerror(-r));
+        if (!said_lately(n, n->last_error))
+            log_error("guardian",
+                      "lease=%s path=%s error=\"%s\" means=\"this member does not lead without it\" "
+                      "action=\"tried again\"",
+                      n->config->name, n->guardian_path, strerror(-r));
         loop_timer(n->loop, NODE_TIMER_GUARDIAN, GUARDIAN_RETRY_NS, start_guardian, n);
         return;
     }
@@ -173,32 +215,13 @@ static void on_guardian_news(void *userdata)
 
 /* ---------------------------------------------------------------- database */
 
-/* While a cluster is away every endpoint fails again and again: each says it once in a while, not at every
- * try. */
-static bool said_lately(struct node *n, const char *text)
-{
-    uint64_t now = hook_now_ns();
-    unsigned oldest = 0;
-
-    for (unsigned i = 0; i < NODE_ERRORS; i++) {
-        if (strcmp(n->errors[i].text, text) == 0 && now - n->errors[i].at_ns < ERROR_REPEAT_NS)
-            return true;
-        if (n->errors[i].at_ns < n->errors[oldest].at_ns)
-            oldest = i;
-    }
-    snprintf(n->errors[oldest].text, sizeof n->errors[oldest].text, "%s", text);
-    n->errors[oldest].at_ns = now;
-    return false;
-}
-
 static void note_error(struct node *n, const struct client_answer *a)
 {
     char quoted[2 * CLIENT_TEXT_MAX + 3];
 
     if (a->error == 0)
         return;
-    snprintf(n->last_error, sizeof n->last_error, "%s: %u %s", a->endpoint ? a->endpoint : "", a->error,
-             a->text ? a->text : "");
+    remember_error(n, "%s: %u %s", a->endpoint ? a->endpoint : "", a->error, a->text ? a->text : "");
     if (!said_lately(n, n->last_error))
         log_warning("database", "lease=%s endpoint=%s error=%u text=%s answer=%s", n->config->name,
                     a->endpoint ? a->endpoint : "-", a->error,
@@ -209,7 +232,7 @@ void node_silent(struct node *n, const char *endpoint)
 {
     if (!endpoint)
         return;
-    snprintf(n->last_error, sizeof n->last_error, "%s: no answer in time", endpoint);
+    remember_error(n, "%s: no answer in time", endpoint);
     if (!said_lately(n, n->last_error))
         log_warning(
             "database",

@@ -71,6 +71,7 @@ struct node {
     char hold_reason[ROWS_TEXT_MAX + 1]; /* ... and who asked for it, why */
     char namesake[ROWS_ADDRESS_MAX + 1]; /* where another sidecar of our name is (R10) */
     char last_error[256];
+    int64_t last_error_at; /* seconds since 1970; 0: there was none */
     struct {
         char text[256];
         uint64_t at_ns;

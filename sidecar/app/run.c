@@ -105,16 +105,35 @@ static void find_cgroups(struct node *n)
     }
 }
 
+/* Without the guardian this member never leads, and without the launcher no hook runs: said at once. */
+static bool find_helpers(struct node *n)
+{
+    const struct config *c = n->config;
+    const char *libexec = c->libexec_dir[0] ? c->libexec_dir : GALERA_LEASE_LIBEXECDIR;
+    const char *paths[] = {n->guardian_path, n->launcher_path};
+    bool found = true;
+
+    snprintf(n->guardian_path, sizeof n->guardian_path, "%s/galera-lease-guardian", libexec);
+    snprintf(n->launcher_path, sizeof n->launcher_path, "%s/galera-lease-launch", libexec);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        if (access(paths[i], X_OK) == 0)
+            continue;
+        log_error("libexec",
+                  "lease=%s path=%s error=\"%s\" action=\"not started: install it again, or mend "
+                  "libexec_dir\"",
+                  c->name, paths[i], strerror(errno));
+        found = false;
+    }
+    return found;
+}
+
 static int make_page(struct node *n)
 {
     const struct config *c = n->config;
     struct page_config p = {.kill_budget_ns = c->timing.kill_budget_ns,
                             .margin_ns = c->timing.margin_ns,
                             .check_budget_ns = c->timing.check_budget_ns};
-    const char *libexec = c->libexec_dir[0] ? c->libexec_dir : GALERA_LEASE_LIBEXECDIR;
 
-    snprintf(n->guardian_path, sizeof n->guardian_path, "%s/galera-lease-guardian", libexec);
-    snprintf(n->launcher_path, sizeof n->launcher_path, "%s/galera-lease-launch", libexec);
     snprintf(p.lease, sizeof p.lease, "%s", c->name);
     snprintf(p.member, sizeof p.member, "%s", c->member);
     snprintf(p.fence_hook, sizeof p.fence_hook, "%s", c->fence);
@@ -161,30 +180,89 @@ static void hand_over_incarnation(const struct node *n, struct lease_memory *mem
                     n->config->name, path, strerror(-r));
 }
 
+/* What is needed is not to be had. */
+static int not_started(const struct config *c, const char *path, const char *what, int r)
+{
+    log_error("start", "lease=%s path=%s error=\"%s\" what=\"%s\" action=\"not started\"", c->name, path,
+              strerror(-r), what);
+    return EXIT_RUN_FAILED;
+}
+
+/* 0 or an exit code. */
+static int prepare_folders(struct node *n)
+{
+    const struct config *c = n->config;
+    int r = fsio_mkdir_p(c->state_dir, 0700);
+
+    if (r < 0)
+        return not_started(c, c->state_dir, "state_dir cannot be made", r);
+    r = fsio_mkdir_p(c->run_dir, 0755);
+    if (r < 0)
+        return not_started(c, c->run_dir, "run_dir cannot be made", r);
+    r = take_lock(c, &n->lock_fd);
+    if (r < 0)
+        return not_started(c, c->state_dir, "the lock in it cannot be taken", r);
+    if (r != STATE_OK) {
+        log_error("lock",
+                  "lease=%s folder=%s what=\"told to end while waiting for the lock\" "
+                  "action=\"not started\"",
+                  c->name, c->state_dir);
+        return EXIT_RUN_FAILED;
+    }
+    return 0;
+}
+
+/* 0 or an exit code. */
 static int prepare(struct node *n, struct lease_memory *memory)
 {
-    int r = fsio_mkdir_p(n->config->state_dir, 0700);
+    const struct config *c = n->config;
 
-    if (r == 0)
-        r = fsio_mkdir_p(n->config->run_dir, 0755);
-    if (r < 0) {
-        log_error("folders", "lease=%s error=\"%s\" what=\"state_dir or run_dir cannot be made\"",
-                  n->config->name, strerror(-r));
+    if (!find_helpers(n))
+        return EXIT_RUN_CONFIG;
+    int r = prepare_folders(n);
+
+    if (r != 0)
         return r;
-    }
-    r = take_lock(n->config, &n->lock_fd);
-    if (r != STATE_OK) {
-        log_error("lock", "lease=%s what=\"not started: %s\"", n->config->name,
-                  r == STATE_LOCKED ? "told to end while waiting for the lock" : strerror(-r));
-        return r;
-    }
-    load_memory(n->config, memory);
+    load_memory(c, memory);
     hand_over_incarnation(n, memory);
     find_cgroups(n);
     r = make_page(n);
-    if (r == 0)
-        r = keeper_init(&n->keeper, n->guardian_path, n->page_fd, n->lock_fd);
-    return r == 0 ? loop_new(&n->loop) : r;
+    if (r < 0)
+        return not_started(c, "-", "no memory to share with the guardian", r);
+    r = keeper_init(&n->keeper, n->guardian_path, n->page_fd, n->lock_fd);
+    if (r < 0)
+        return not_started(c, "-", "no descriptors to talk to the guardian", r);
+    r = loop_new(&n->loop);
+    return r < 0 ? not_started(c, "-", "no event loop", r) : 0;
+}
+
+/* Nothing depends on it: the last words, and the last bookkeeping goes out if it can do so soon. */
+static void end_run(struct node *n)
+{
+    report_beat(n);
+    report_status(n);
+    announce_end(&n->announce);
+    watches_end(&n->watches);
+    publish_end(n);
+    for (unsigned i = 0; i < 20 && !client_idle(n->client); i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        client_dispatch(n->client);
+    }
+    trail_end(&n->trail);
+    saver_free(n->saver);
+    client_free(n->client);
+    log_info("end", "lease=%s member=%s", n->config->name, n->config->member);
+}
+
+static void begin_log(const struct config *c)
+{
+    signal(SIGPIPE, SIG_IGN); /* whoever reads our log may go */
+    log_unblock();
+    journal_init(c->name, JOURNAL_SOCKET);
+    log_set_level_named(c->log_level);
+    log_info("start", "version=%s lease=%s member=%s ttl_ms=%" PRIu64, GALERA_LEASE_VERSION, c->name,
+             c->member, c->timing.ttl_ns / LEASE_NS_PER_MS);
+    caution_config(c);
 }
 
 int app_run(struct config *c, const char *trace)
@@ -194,54 +272,34 @@ int app_run(struct config *c, const char *trace)
     struct lease_config lease_config;
     struct lease_memory memory = {0};
 
-    signal(SIGPIPE, SIG_IGN); /* whoever reads our log may go */
     signal(SIGCHLD, SIG_DFL); /* who ignores it never learns how a hook ended */
-    log_unblock();
-    journal_init(c->name, JOURNAL_SOCKET);
-    log_set_level_named(c->log_level);
-    log_info("start", "version=%s lease=%s member=%s ttl_ms=%" PRIu64, GALERA_LEASE_VERSION, c->name,
-             c->member, c->timing.ttl_ns / LEASE_NS_PER_MS);
-    caution_config(c);
+    begin_log(c);
     if (web_init() < 0)
         log_error("web", "lease=%s what=\"libcurl cannot be set up: webhooks will fail\"", c->name);
     n->config = c;
     n->hook_pidfd = n->hook_out_fd = n->page_fd = n->lock_fd = -1;
     if (getrandom(n->incarnation.bytes, sizeof n->incarnation.bytes, 0) !=
         (ssize_t)sizeof n->incarnation.bytes)
-        return EXIT_RUN_FAILED;
+        return not_started(c, "-", "no random numbers", -errno);
     fill_lease_config(c, &lease_config);
     lease_config.incarnation = n->incarnation;
     lease_init(&n->lease, &lease_config);
     clocks_init(&n->clocks);
-    if (prepare(n, &memory) != 0)
-        return EXIT_RUN_FAILED;
+    int r = prepare(n, &memory);
+
+    if (r != 0)
+        return r;
     if (trail_begin(n, trace) < 0)
         return EXIT_RUN_CONFIG;
-
-    int r = reload_start(n, c);
-
+    r = reload_start(n, c);
     if (r == 0)
         r = node_start(n, &memory);
-
     if (r < 0) {
         log_error("start", "lease=%s error=\"%s\" what=\"endpoints or threads\"", c->name, strerror(-r));
         return r == -EINVAL ? EXIT_RUN_CONFIG : EXIT_RUN_FAILED;
     }
     r = loop_run(n->loop);
-    report_beat(n);
-    report_status(n);
-    announce_end(&n->announce);
-    watches_end(&n->watches);
-    publish_end(n);
-    /* Let the last bookkeeping go out, briefly: nothing depends on it. */
-    for (unsigned i = 0; i < 20 && !client_idle(n->client); i++) {
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-        client_dispatch(n->client);
-    }
-    trail_end(&n->trail);
-    saver_free(n->saver);
-    client_free(n->client);
-    log_info("end", "lease=%s member=%s", c->name, c->member);
+    end_run(n);
     if (n->lease.name == LEASE_NAME_DOUBLE)
         return EXIT_RUN_DOUBLE;
     return r < 0 ? EXIT_RUN_FAILED : 0;

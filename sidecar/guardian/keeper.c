@@ -81,12 +81,15 @@ void keeper_wake(struct keeper *k)
         errno = 0; /* the counter is full: it will look anyway */
 }
 
-void keeper_reap(struct keeper *k)
+int keeper_reap(struct keeper *k)
 {
+    int status = 0;
+
     if (k->pid > 0)
-        waitpid(k->pid, NULL, 0);
+        waitpid(k->pid, &status, 0);
     if (k->pidfd >= 0)
         close(k->pidfd);
     k->pid = 0;
     k->pidfd = -1;
+    return status;
 }

@@ -18,4 +18,6 @@ void keeper_deinit(struct keeper *keeper);
 
 int keeper_start(struct keeper *keeper);
 void keeper_wake(struct keeper *keeper);
-void keeper_reap(struct keeper *keeper); /* after pidfd became readable */
+
+/* After pidfd became readable. What waitpid() says; 0: none ran. */
+int keeper_reap(struct keeper *keeper);

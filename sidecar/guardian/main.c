@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -31,6 +32,7 @@
 
 struct guardian {
     struct page *page;
+    struct hook_run hook;
     int wake_fd, notify_fd, parent_fd, signal_fd, timer_fd;
     struct page_clock clock;
     bool parent_dead, ordered;
@@ -46,10 +48,11 @@ static void notify(struct guardian *g)
 
 static void on_line(void *userdata, const char *line)
 {
+    const struct guardian *g = userdata;
     char quoted[HOOK_LINE_MAX * 2];
 
-    log_info("hook-output", "hook=%s line=%s", (const char *)userdata,
-             log_quote(line, quoted, sizeof quoted));
+    log_info("hook-output", "lease=%s hook=%s step=%s line=%s", g->page->config.lease,
+             hook_kind_name(g->hook.kind), hook_step(&g->hook), log_quote(line, quoted, sizeof quoted));
 }
 
 static enum hook_outcome run_hook(struct guardian *g, enum hook_kind kind, const char *path,
@@ -72,7 +75,7 @@ static enum hook_outcome run_hook(struct guardian *g, enum hook_kind kind, const
                              .page_fd = -1,
                              .budget_ns = budget_ns};
 
-    return hook_run_sync(&spec, &facts, on_line, (void *)(uintptr_t)hook_kind_name(kind));
+    return hook_run_through(&g->hook, &spec, &facts, on_line, g);
 }
 
 /* R9: what a running promote left must be gone before the fence hook looks. */
@@ -127,7 +130,10 @@ static void fence(struct guardian *g, struct page_view *view, const char *reason
     unsigned long long epoch = atomic_load(&g->page->epoch);
     enum hook_outcome fenced;
 
-    log_warning("fence", "lease=%s member=%s epoch=%llu reason=%s", c->lease, c->member, epoch, reason);
+    log_warning("fence",
+                "lease=%s member=%s epoch=%llu reason=%s means=\"the controller is stopped by force; this "
+                "member does not lead\"",
+                c->lease, c->member, epoch, reason);
     notify(g);
     for (unsigned attempt = 1;; attempt++) {
         enum hook_outcome checked = fence_once(g, reason, attempt == 1, &fenced);
@@ -138,10 +144,11 @@ static void fence(struct guardian *g, struct page_view *view, const char *reason
          * released. */
         if (attempt == 1 || attempt % 50 == 0)
             log_error("fence-unconfirmed",
-                      "lease=%s member=%s epoch=%llu attempt=%u fence_outcome=%d check_outcome=%d "
-                      "action=\"the controller "
-                      "may still run: stop it by hand\"",
-                      c->lease, c->member, epoch, attempt, (int)fenced, (int)checked);
+                      "lease=%s member=%s epoch=%llu attempt=%u fence_outcome=%s check_outcome=%s "
+                      "means=\"the controller may still run; this is repeated until the check hook says "
+                      "stopped\" action=\"stop it by hand\"",
+                      c->lease, c->member, epoch, attempt, hook_outcome_name(fenced),
+                      hook_outcome_name(checked));
         nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
     }
     log_info("stopped", "lease=%s member=%s epoch=%llu", c->lease, c->member, epoch);
@@ -233,8 +240,14 @@ int main(int argc, char *argv[])
         log_error("usage", "what=\"galera-lease-guardian is started by galera-lease run only\"");
         return 2;
     }
-    if (page_map(atoi(argv[1]), &g.page) < 0) {
-        log_error("page", "what=\"not a page of this version\"");
+    int r = page_map(atoi(argv[1]), &g.page);
+
+    if (r < 0) {
+        log_error(
+            "page", "error=\"%s\" what=\"the sidecar's page cannot be read\" action=\"%s\"", strerror(-r),
+            r == -EBADMSG ? "galera-lease and galera-lease-guardian come from different builds: install "
+                            "both anew, then restart"
+                          : "ends");
         return 1;
     }
     g.wake_fd = atoi(argv[3]);
@@ -242,8 +255,11 @@ int main(int argc, char *argv[])
     g.parent_fd = atoi(argv[5]);
     g.signal_fd = open_signals(&mask);
     g.timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (g.signal_fd < 0 || g.timer_fd < 0)
+    if (g.signal_fd < 0 || g.timer_fd < 0) {
+        log_error("start", "lease=%s error=\"%s\" what=\"no descriptor for signals or time\" action=\"ends\"",
+                  g.page->config.lease, strerror(errno));
         return 1;
+    }
     mlockall(MCL_CURRENT); /* where it may: no waiting for a busy disk before a fence. 0.3 MB, see its test */
     setsid();              /* a signal to the sidecar's group is not for us */
     notify(&g);            /* one before us may have died between "stopped" and saying so */

@@ -29,6 +29,13 @@ const char *hook_kind_name(enum hook_kind kind)
     return (unsigned)kind < HOOK_KINDS ? names[kind] : "?";
 }
 
+const char *hook_outcome_name(enum hook_outcome outcome)
+{
+    static const char *const names[] = {"running", "ok", "stopped", "failed", "timed-out", "not-run"};
+
+    return (unsigned)outcome < sizeof names / sizeof names[0] ? names[outcome] : "?";
+}
+
 uint64_t hook_now_ns(void)
 {
     struct timespec t;
@@ -140,8 +147,16 @@ static int start_step(struct hook_run *run)
                               .with_parent = run->kind != HOOK_PROMOTE, /* the guardian knows of those */
                               .epoch = run->epoch};
 
-    run->next++;
+    run->step = run->next++;
     return child_start(&q, &run->child);
+}
+
+const char *hook_step(const struct hook_run *run)
+{
+    const char *path = run->step < run->count ? run->steps[run->step] : NULL;
+    const char *slash = path ? strrchr(path, '/') : NULL;
+
+    return slash ? slash + 1 : path ? path : "-";
 }
 
 int hook_start(struct hook_run *run, const struct hook_spec *s, const struct hook_facts *f,
@@ -231,11 +246,14 @@ static enum hook_outcome step_ended(struct hook_run *run, int status)
         code = 0;
     } else if (run->kind == HOOK_CHECK && code == 0 && run->stopped > 0) {
         code = 1; /* one part runs, another does not */
+        run->mixed = true;
     }
     run->code = code;
     /* One part that failed is a stop that failed, whatever the last one says. */
-    if (run->failed == 0)
+    if (run->failed == 0) {
         run->failed = code;
+        run->failed_step = run->step;
+    }
     if (code != 0 && !goes_on(run->kind))
         return HOOK_FAILED;
     if (run->next < run->count) {
@@ -244,10 +262,15 @@ static enum hook_outcome step_ended(struct hook_run *run, int status)
         run->code = -r;
         return r < 0 ? HOOK_NOT_RUN : HOOK_RUNNING;
     }
-    if (run->kind == HOOK_CHECK && run->stopped > 0)
-        return run->stopped == run->count ? HOOK_STOPPED : HOOK_FAILED;
+    if (run->kind == HOOK_CHECK && run->stopped > 0) {
+        run->mixed = run->stopped != run->count;
+        return run->mixed ? HOOK_FAILED : HOOK_STOPPED;
+    }
     run->code = run->failed;
-    return run->failed == 0 ? HOOK_OK : HOOK_FAILED;
+    if (run->failed == 0)
+        return HOOK_OK;
+    run->step = run->failed_step;
+    return HOOK_FAILED;
 }
 
 enum hook_outcome hook_dispatch(struct hook_run *run)
@@ -302,25 +325,32 @@ void hook_deinit(struct hook_run *run)
     *run = (struct hook_run){.child = {.pidfd = -1, .out_fd = -1}};
 }
 
-enum hook_outcome hook_run_sync(const struct hook_spec *spec, const struct hook_facts *facts,
-                                hook_line_fn line_fn, void *userdata)
+enum hook_outcome hook_run_through(struct hook_run *run, const struct hook_spec *spec,
+                                   const struct hook_facts *facts, hook_line_fn line_fn, void *userdata)
 {
-    struct hook_run run;
     enum hook_outcome outcome = HOOK_RUNNING;
 
-    if (hook_start(&run, spec, facts, line_fn, userdata) < 0)
+    if (hook_start(run, spec, facts, line_fn, userdata) < 0)
         return HOOK_NOT_RUN;
     while (outcome == HOOK_RUNNING) {
         uint64_t now = hook_now_ns();
-        struct pollfd fds[] = {{.fd = run.child.pidfd, .events = POLLIN},
-                               {.fd = run.child.out_fd, .events = POLLIN}};
-        uint64_t left = run.deadline_ns > now ? run.deadline_ns - now : 0;
+        struct pollfd fds[] = {{.fd = run->child.pidfd, .events = POLLIN},
+                               {.fd = run->child.out_fd, .events = POLLIN}};
+        uint64_t left = run->deadline_ns > now ? run->deadline_ns - now : 0;
         struct timespec wait = {.tv_sec = (time_t)(left / 1000000000u),
                                 .tv_nsec = (long)(left % 1000000000u)};
 
         ppoll(fds, 2, &wait, NULL);
-        outcome = hook_dispatch(&run);
+        outcome = hook_dispatch(run);
     }
-    hook_deinit(&run);
+    hook_deinit(run);
     return outcome;
+}
+
+enum hook_outcome hook_run_sync(const struct hook_spec *spec, const struct hook_facts *facts,
+                                hook_line_fn line_fn, void *userdata)
+{
+    struct hook_run run;
+
+    return hook_run_through(&run, spec, facts, line_fn, userdata);
 }

@@ -64,6 +64,7 @@ struct hook_run {
     enum hook_kind kind;
     char *steps[HOOK_STEPS_MAX];
     unsigned count, next;
+    unsigned step, failed_step; /* the one that runs or ran last; the first of a stop that failed */
     char *env[HOOK_ENV_MAX + 1];
     char *launcher, *cgroup;
     int page_fd;
@@ -72,6 +73,7 @@ struct hook_run {
     int code;
     int failed;       /* code of the first step of a stop that failed; the others ran all the same */
     unsigned stopped; /* steps of a check that said 3 */
+    bool mixed;       /* ... and another said that it runs */
     unsigned lines;
     char line[HOOK_LINE_MAX];
     unsigned line_length;
@@ -80,6 +82,7 @@ struct hook_run {
 };
 
 const char *hook_kind_name(enum hook_kind kind);
+const char *hook_outcome_name(enum hook_outcome outcome); /* "running", "ok", "stopped", "failed" ... */
 uint64_t hook_now_ns(void);
 
 /* Checks owner, mode and every parent of @path (a file or a folder of files). 0, or 1 with a reason for an
@@ -97,10 +100,15 @@ static inline uint64_t hook_deadline_ns(const struct hook_run *run)
     return run->deadline_ns;
 }
 
+/* The file name of the step that runs; after the end of the one that failed, else of the last. */
+const char *hook_step(const struct hook_run *run);
+
 /* Kills what runs and all that it left, and frees. Idempotent. */
 void hook_kill(struct hook_run *run);
 void hook_deinit(struct hook_run *run);
 
-/* All of it, blocking. */
+/* All of it, blocking; @run is in the caller's hands, so that @line_fn may ask for hook_step(). */
+enum hook_outcome hook_run_through(struct hook_run *run, const struct hook_spec *spec,
+                                   const struct hook_facts *facts, hook_line_fn line_fn, void *userdata);
 enum hook_outcome hook_run_sync(const struct hook_spec *spec, const struct hook_facts *facts,
                                 hook_line_fn line_fn, void *userdata);

@@ -1,0 +1,69 @@
+"""What keeps a sidecar from starting, or its guardian from staying: said once, with the path and what to do."""
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+from program import BINARY, BUILD, GOOD
+
+GUARDIAN, LAUNCHER = "galera-lease-guardian", "galera-lease-launch"
+
+
+@pytest.fixture
+def sidecar(tmp_path):
+    """(configuration, libexec_dir with both helpers in it). No database answers; that is no hindrance."""
+    libexec = tmp_path / "libexec"
+    libexec.mkdir()
+    for name in (GUARDIAN, LAUNCHER):
+        shutil.copy(BUILD / "sidecar/guardian" / name, libexec)
+    config = tmp_path / "x.conf"
+    config.write_text(GOOD + f'state_dir = "{tmp_path}/state"; run_dir = "{tmp_path}/run"; cgroup = "off"; libexec_dir = "{libexec}";\n')
+    return config, libexec
+
+
+def refused(config):
+    """What it logs, without times, when it does not start for a mistake of the configuration."""
+    done = subprocess.run([BINARY, "run", "--config", str(config)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2, done.stderr
+    return [re.sub(r"^ts=\S+ ", "", line) for line in done.stderr.splitlines() if "level=error" in line]
+
+
+def missing(path, error):
+    return (f'level=error event=libexec lease=a path={path} error="{error}" '
+            'action="not started: install it again, or mend libexec_dir"')
+
+
+@pytest.mark.parametrize("name", [GUARDIAN, LAUNCHER])
+def test_helper_that_is_not_there(sidecar, name):
+    config, libexec = sidecar
+    (libexec / name).unlink()
+    assert refused(config) == [missing(libexec / name, "No such file or directory")]
+    assert not (libexec.parent / "state").exists()
+
+
+def test_libexec_dir_of_another_place(sidecar):
+    config, libexec = sidecar
+    libexec.rename(libexec.parent / "elsewhere")
+    assert refused(config) == [missing(libexec / name, "No such file or directory") for name in (GUARDIAN, LAUNCHER)]
+
+
+def test_helper_that_may_not_be_run(sidecar):
+    config, libexec = sidecar
+    (libexec / GUARDIAN).chmod(0o644)
+    assert refused(config) == [missing(libexec / GUARDIAN, "Permission denied")]
+
+
+@pytest.mark.parametrize("text, says", [
+    ("#!/bin/sh\nexit 7\n", 'what="the guardian ended" status="exit 7"'),
+    ("#!/bin/sh\nkill -9 $$\n", 'what="the guardian ended" status="signal 9"'),
+    ("#!/nonexistent\n", 'error="No such file or directory" means="this member does not lead without it"')])
+def test_guardian_that_does_not_stay(sidecar, text, says):
+    """It is started ten times a second, and the log stays readable."""
+    config, libexec = sidecar
+    (libexec / GUARDIAN).write_text(text)
+    process = subprocess.Popen([BINARY, "run", "--config", str(config)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(2)
+    process.kill()
+    lines = [line for line in process.communicate()[1].splitlines() if "event=guardian" in line]
+    assert len(lines) == 1 and says in lines[0], lines
