@@ -329,6 +329,30 @@ static void test_no_command(void **state)
     assert_non_null(strstr(output, "does not set COMMAND"));
 }
 
+/* What it prints goes where LOG says; where that cannot be, nothing is started: a start that fails unseen is
+ * none. */
+static void test_log(void **state)
+{
+    char path[256], text[64];
+
+    (void)state;
+    file("process.conf", 0600,
+         "COMMAND='sh -c \"echo said; echo $$ >$GALERA_LEASE_RUNDIR/pid; exec sleep "
+         "600\"'\nLOG=$GALERA_LEASE_STATEDIR/own.log\n");
+    assert_int_equal(run(HOOK_PROMOTE, 5 * S), HOOK_OK);
+    pid_in("pid");
+    snprintf(path, sizeof path, "%s/own.log", home);
+    assert_int_equal(fsio_read(path, text, sizeof text, NULL), 0);
+    assert_string_equal(text, "said\n");
+    snprintf(path, sizeof path, "%s/controller.log", home);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(run(HOOK_FENCE, 5 * S), HOOK_OK);
+    file("process.conf", 0600, "COMMAND='sleep 600'\nLOG=/nonexistent/own.log\n");
+    assert_int_equal(run(HOOK_PROMOTE, 5 * S), HOOK_FAILED);
+    assert_non_null(strstr(output, "LOG: /nonexistent/own.log cannot be written"));
+    assert_int_equal(run(HOOK_CHECK, 5 * S), HOOK_STOPPED);
+}
+
 static int set_up(void **state)
 {
     static const char *const forms[] = {"unit-%d", "unit-%d.b", "unit-%dxb"};
@@ -353,9 +377,17 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_polite),         T(test_stubborn_demote), T(test_stubborn_fence), T(test_cgroup),
-        T(test_cgroup_removed), T(test_other_cgroup),    T(test_no_marks),       T(test_similar_names),
-        T(test_pid_reused),     T(test_no_command),
+        T(test_polite),
+        T(test_stubborn_demote),
+        T(test_stubborn_fence),
+        T(test_cgroup),
+        T(test_cgroup_removed),
+        T(test_other_cgroup),
+        T(test_no_marks),
+        T(test_similar_names),
+        T(test_pid_reused),
+        T(test_no_command),
+        T(test_log),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
