@@ -152,6 +152,10 @@ static int account(struct sink *sink, const struct schema_account *account, cons
     if (!account->user)
         return 0;
     snprintf(step, sizeof(step), "account %s", account->user);
+    if (sink->hide_passwords && account->password &&
+        fprintf(sink->file, "-- <password> is not the password: write that of password_file in its place\n") <
+            0)
+        return -EIO;
     for (size_t i = 0; i < 2 && r == 0; i++) {
         statement_init(&s, sql, sizeof(sql));
         statement_add(&s, "%s'%s'@'%s'", forms[i], account->user, account->host);
