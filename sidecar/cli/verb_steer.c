@@ -10,17 +10,10 @@
 #include "cli/cli.h"
 #include "cli/listing.h"
 #include "util/cleanup.h"
+#include "util/clocks.h"
 
 #define POLL_NS      50000000
 #define ERROR_SIGNAL 1644 /* ER_SIGNAL_EXCEPTION */
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (uint64_t)t.tv_sec * LEASE_NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 /* @outcome NULL: it is not known, or was not waited for. */
 static int print_outcome(const struct cli_options *o, uint64_t request, const char *claimed_by,
@@ -56,7 +49,7 @@ static int await_outcome(const struct cli_options *o, struct sync *sync, uint64_
 
             return print_outcome(o, request, claimed_by, outcome) == 0 && done ? CLI_OK : CLI_FAILED;
         }
-        if (now_ns() >= until) {
+        if (clocks_boot_ns() >= until) {
             fprintf(stderr, "galera-lease: %s within the time limit; the request stays\n",
                     claimed_by[0] ? "the leader has begun but not ended" : "no leader took the request");
             return CLI_TIMEOUT;
@@ -125,7 +118,7 @@ static int steer(const struct cli_options *o, enum rows_action action)
     static struct config config;
     _cleanup_(sync_closep) struct sync *sync = NULL;
     /* The last tenth is for reading the outcome. */
-    uint64_t request = 0, until = now_ns() + o->timeout_ns - o->timeout_ns / 10;
+    uint64_t request = 0, until = clocks_boot_ns() + o->timeout_ns - o->timeout_ns / 10;
     int r = session_config(o, false, &config);
 
     if (r == CLI_OK)

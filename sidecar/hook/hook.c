@@ -17,6 +17,7 @@
 #include "proc/cgroup.h"
 #include "proc/kill.h"
 #include "util/cleanup.h"
+#include "util/clocks.h"
 #include "util/parse.h"
 
 #define HOOK_REAP_MS 100
@@ -38,10 +39,7 @@ const char *hook_outcome_name(enum hook_outcome outcome)
 
 uint64_t hook_now_ns(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    return clocks_boot_ns();
 }
 
 static int by_name(const void *a, const void *b)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/clocks.h"
 #include "util/fsio.h"
 #include "util/parse.h"
 
@@ -45,14 +46,6 @@ struct http_server {
     struct http_counts counts;
     char body[HTTP_BODY_MAX];
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (uint64_t)t.tv_sec * LEASE_NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 /* ---------------------------------------------------------------- requests */
 
@@ -117,7 +110,7 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
     (void)userdata;
     *seen = NULL;
     if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK && info && info->socket_context)
-        ((struct slot *)info->socket_context)->since_ns = now_ns();
+        ((struct slot *)info->socket_context)->since_ns = clocks_boot_ns();
 }
 
 /* ---------------------------------------------------------------- connections */
@@ -181,7 +174,7 @@ static void take_newcomers(struct http_server *s)
             nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); /* it stays readable: no storm */
         if (fd < 0)
             return;
-        *slot = (struct slot){.fd = fd, .since_ns = now_ns()};
+        *slot = (struct slot){.fd = fd, .since_ns = clocks_boot_ns()};
         s->joining = slot;
         if (MHD_add_connection(s->daemon, fd, (struct sockaddr *)&address, size) != MHD_YES)
             slot->fd = -1; /* closed by the library */
@@ -190,7 +183,7 @@ static void take_newcomers(struct http_server *s)
 
 static void close_idle(struct http_server *s)
 {
-    uint64_t now = now_ns();
+    uint64_t now = clocks_boot_ns();
 
     for (unsigned i = 0; i < SLOTS; i++)
         if (s->slots[i].fd >= 0 && !s->slots[i].closing && now - s->slots[i].since_ns > s->config.idle_ns)
@@ -303,7 +296,7 @@ static int open_daemon(struct http_server *s)
 /* Opens what is not open, or not as the files say. */
 static void open_what_is_due(struct http_server *s)
 {
-    uint64_t now = now_ns();
+    uint64_t now = clocks_boot_ns();
     bool late = now - s->opened_ns >= HTTP_RETRY_S * LEASE_NS_PER_S;
     int r = 0;
 

@@ -22,6 +22,11 @@ static uint64_t read_clock(clockid_t id)
     return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
 }
 
+uint64_t clocks_boot_ns(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
+}
+
 /* RAW between two readings of BOOTTIME: a wide bracket means that we were interrupted in between. */
 static void read_pair(uint64_t *ret_boot, uint64_t *ret_raw)
 {

@@ -28,6 +28,9 @@ void clocks_sample(struct clocks *c);
  */
 void clocks_advance(struct clocks *c, uint64_t boot_ns, uint64_t raw_ns);
 
+/* CLOCK_BOOTTIME alone, for budgets and time limits of what is no lease. Any thread. */
+uint64_t clocks_boot_ns(void);
+
 /* One instant in terms that another process of the same boot understands. */
 struct clocks_instant {
     uint64_t boot_ns, raw_ns, mono_ns;

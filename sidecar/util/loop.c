@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/clocks.h"
 
 #define LOOP_WATCHES 64
 
@@ -32,14 +33,6 @@ struct loop {
     struct histogram lateness;
 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* How long the loop's thread was ready to run and got no CPU, since it began. */
 static uint64_t starved_ns(const struct loop *loop)
 {
@@ -55,7 +48,7 @@ static uint64_t starved_ns(const struct loop *loop)
 
 static void measure(struct loop *loop, uint64_t start, uint64_t starved)
 {
-    uint64_t took = now_ns() - start;
+    uint64_t took = clocks_boot_ns() - start;
     uint64_t without = starved_ns(loop) - starved;
     uint64_t own = took > without ? took - without : 0;
 
@@ -67,7 +60,7 @@ static void measure(struct loop *loop, uint64_t start, uint64_t starved)
 
 static void timed_call(struct watch *w)
 {
-    uint64_t start = now_ns(), starved = starved_ns(w->loop);
+    uint64_t start = clocks_boot_ns(), starved = starved_ns(w->loop);
 
     w->fn(w->userdata);
     measure(w->loop, start, starved);
@@ -85,7 +78,7 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
     struct watch *w = userdata;
-    uint64_t now = now_ns(), due = usec * 1000;
+    uint64_t now = clocks_boot_ns(), due = usec * 1000;
 
     (void)s;
     histogram_add(&w->loop->lateness, now > due ? now - due : 0);
@@ -96,7 +89,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
 {
     struct watch *w = userdata;
-    uint64_t start = now_ns(), starved = starved_ns(w->loop);
+    uint64_t start = clocks_boot_ns(), starved = starved_ns(w->loop);
 
     (void)s;
     w->signal_fn(w->userdata, (int)si->ssi_signo);
@@ -202,7 +195,7 @@ int loop_signal(struct loop *loop, int signal, loop_signal_fn fn, void *userdata
 int loop_timer(struct loop *loop, unsigned index, uint64_t delay_ns, loop_fn fn, void *userdata)
 {
     struct watch *w = &loop->timers[index];
-    uint64_t at_us = (now_ns() + delay_ns + 999) / 1000;
+    uint64_t at_us = (clocks_boot_ns() + delay_ns + 999) / 1000;
 
     w->fn = fn;
     w->userdata = userdata;
