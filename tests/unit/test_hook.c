@@ -34,6 +34,9 @@ static void remember(void *userdata, const char *line)
         strcat(strcat(output, line), "|");
 }
 
+/* With the script that said it. */
+static void remember_step(void *userdata, const char *line);
+
 /* Makes home/NAME (its folder too) an executable shell script. */
 static void script(const char *name, const char *body)
 {
@@ -48,7 +51,9 @@ static void script(const char *name, const char *body)
     assert_int_equal(fsio_replace(path, text, (size_t)n, 0755, false), 0);
 }
 
-static enum hook_outcome run(enum hook_kind kind, const char *name, uint64_t budget_ns)
+static struct hook_run kept; /* of the last run_kept() */
+
+static enum hook_outcome run_with(enum hook_kind kind, const char *name, uint64_t budget_ns, bool keep)
 {
     static const uint8_t nonce[16] = {0xab, 1};
     char path[512];
@@ -71,7 +76,27 @@ static enum hook_outcome run(enum hook_kind kind, const char *name, uint64_t bud
     snprintf(path, sizeof path, "%s/%s", home, name);
     output[0] = '\0';
     lines = 0;
-    return hook_run_sync(&spec, &facts, remember, NULL);
+    if (!keep)
+        return hook_run_sync(&spec, &facts, remember, NULL);
+    enum hook_outcome outcome = HOOK_RUNNING;
+
+    assert_int_equal(hook_start(&kept, &spec, &facts, remember_step, NULL), 0);
+    while (outcome == HOOK_RUNNING) {
+        poll(&(struct pollfd){.fd = kept.child.pidfd, .events = POLLIN}, 1, 1000);
+        outcome = hook_dispatch(&kept);
+    }
+    return outcome;
+}
+
+static enum hook_outcome run(enum hook_kind kind, const char *name, uint64_t budget_ns)
+{
+    return run_with(kind, name, budget_ns, false);
+}
+
+/* hook_deinit() is the caller's. */
+static enum hook_outcome run_kept(enum hook_kind kind, const char *name)
+{
+    return run_with(kind, name, 5 * S, true);
 }
 
 static void test_environment(void **state)
@@ -183,6 +208,52 @@ static void test_check(void **state)
     assert_int_equal(run(HOOK_PROMOTE, "three", 5 * S), HOOK_FAILED); /* 3 means that for a check only */
     script("killed", "kill -9 $$");
     assert_int_equal(run(HOOK_CHECK, "killed", 5 * S), HOOK_FAILED);
+}
+
+/* Which script of a folder it was: while it speaks, and after the end the one to blame. */
+static void remember_step(void *userdata, const char *line)
+{
+    char text[HOOK_LINE_MAX + 64];
+
+    snprintf(text, sizeof text, "%s:%s", hook_step(&kept), line);
+    remember(userdata, text);
+}
+
+static void test_step_is_named(void **state)
+{
+    static const struct {
+        enum hook_kind kind;
+        const char *folder, *says, *step;
+        enum hook_outcome outcome;
+        bool mixed;
+    } rows[] = {
+        {HOOK_PROMOTE, "named", "10-a:a|20-b:b|", "20-b", HOOK_FAILED, false},
+        {HOOK_DEMOTE, "named", "30-c:c|20-b:b|10-a:a|", "20-b", HOOK_FAILED, false},
+        {HOOK_PROMOTE, "named/30-c", "30-c:c|", "30-c", HOOK_OK, false},
+        {HOOK_CHECK, "mixed", "", "2", HOOK_FAILED, true},
+        {HOOK_CHECK, "turned", "", "2", HOOK_FAILED, true},
+        {HOOK_CHECK, "unhealthy", "", "1", HOOK_FAILED, false},
+    };
+
+    (void)state;
+    script("named/10-a", "echo a");
+    script("named/20-b", "echo b; exit 7");
+    script("named/30-c", "echo c");
+    script("mixed/1", "exit 0");
+    script("mixed/2", "exit 3");
+    script("turned/1", "exit 3");
+    script("turned/2", "exit 0");
+    script("unhealthy/1", "exit 1");
+    script("unhealthy/2", "exit 3");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(run_kept(rows[i].kind, rows[i].folder), rows[i].outcome);
+        assert_string_equal(output, rows[i].says);
+        assert_string_equal(hook_step(&kept), rows[i].step);
+        assert_int_equal(kept.mixed, rows[i].mixed);
+        hook_deinit(&kept);
+    }
+    assert_string_equal(hook_step(&kept), "-");
+    assert_string_equal(hook_outcome_name(HOOK_TIMED_OUT), "timed-out");
 }
 
 /* More parts than the limit: refused, because the part left out could be the one that runs. */
@@ -346,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_failed_step),
         cmocka_unit_test(test_check),
+        cmocka_unit_test(test_step_is_named),
         cmocka_unit_test(test_notify_and_precheck),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_time_out_kills_all),
