@@ -31,6 +31,42 @@ static enum log_level level_of(enum lease_note note)
     return LOG_LEVEL_INFO;
 }
 
+struct meaning {
+    const char *means, *action; /* NULL: nothing but the event's name */
+};
+
+/* What the most urgent of them say to somebody who has never seen one. */
+static struct meaning meaning_of(enum lease_note note)
+{
+    switch (note) {
+    case LEASE_NOTE_ROGUE:
+        return (struct meaning){
+            "a controller ran here although this member does not lead; it is being stopped",
+            "find who starts it: an enabled unit, cron, a person"};
+    case LEASE_NOTE_REGRESSION:
+        return (struct meaning){
+            "the database went back to an older epoch; the next start takes one above all "
+            "that is remembered",
+            "find the restore or crash, then galera-lease alarm ack"};
+    case LEASE_NOTE_NO_ROW: return (struct meaning){"nobody can lead", "galera-lease init"};
+    case LEASE_NOTE_UNSTOPPED:
+        return (struct meaning){"the stop is not confirmed: the guardian stops it by force, and the lease is "
+                                "not given back before",
+                                "look at what the check hook said"};
+    case LEASE_NOTE_LOST:
+        return (struct meaning){"another member may lead: whatever runs here is stopped by force",
+                                "galera-lease history tells who had it"};
+    case LEASE_NOTE_DOUBLE:
+    case LEASE_NOTE_ROLE:
+    case LEASE_NOTE_ACQUIRED:
+    case LEASE_NOTE_RELEASED:
+    case LEASE_NOTE_HOLD:
+    case LEASE_NOTE_UNHOLD:
+    case LEASE_NOTE_STOPPED: break;
+    }
+    return (struct meaning){NULL, NULL};
+}
+
 /* Lasts in the database until somebody acknowledges it. */
 static bool is_alarm(const struct lease_command *c)
 {
@@ -100,6 +136,8 @@ static void log_double(const struct node *n)
 
 static void log_note(const struct node *n, const struct lease_command *c)
 {
+    const struct meaning m = meaning_of(c->note.note);
+
     if (c->note.note == LEASE_NOTE_ROLE)
         log_info("role", "lease=%s member=%s from=%s to=%s reason=%s epoch=%" PRIu64, n->config->name,
                  n->config->member, lease_role_name(c->note.from), lease_role_name(c->note.role),
@@ -108,8 +146,10 @@ static void log_note(const struct node *n, const struct lease_command *c)
         log_double(n);
     else
         log_emit(level_of(c->note.note), lease_note_name(c->note.note),
-                 "lease=%s member=%s reason=%s epoch=%" PRIu64, n->config->name, n->config->member,
-                 lease_reason_name(c->note.reason), c->note.epoch);
+                 "lease=%s member=%s reason=%s epoch=%" PRIu64 "%s%s%s%s%s", n->config->name,
+                 n->config->member, lease_reason_name(c->note.reason), c->note.epoch,
+                 m.means ? " means=\"" : "", m.means ? m.means : "", m.means ? "\" action=\"" : "",
+                 m.means ? m.action : "", m.means ? "\"" : "");
 }
 
 static uint64_t wall_ms(void)
@@ -239,6 +279,7 @@ void report_status(struct node *n)
     if (!status)
         return;
     json_object_set_new(status, "rank", json_integer(lease_rank(l)));
+    json_object_set_new(status, "last_error_at", json_integer(n->last_error_at));
     json_object_set_new(status, "drift", json_string(n->watches.drifted));
     if (health)
         json_object_set_new(status, "health_url", health);

@@ -98,7 +98,8 @@ const char *lease_why_not(const struct lease *l)
         return "It backs off after a failed start or a step-down.";
     if (l->row.state == LEASE_ROW_FREE)
         return l->row_suspect
-                   ? "The lease is free, but commits may have been lost: it is watched for a whole ttl."
+                   ? "The lease is free, but commits may have been lost (a server has just started, or was "
+                     "without a quorum): it is watched for a whole ttl."
                    : "The lease is free and about to be taken.";
     return LEASE_WHY_HELD;
 }

@@ -164,6 +164,23 @@ def test_demote_hangs_is_fenced_never_released_early(group):
     assert log.index("event=fence") < log.index("event=stopped lease=%s member=%s epoch=1" % (group.lease, leader.name))
 
 
+def test_step_down_that_loses_the_lease_says_so(group):
+    """The row is another's before the stop is confirmed: nobody is told that the lease was given back."""
+    leader = group.add(1)
+    leader.hook["demote"] = hook_script(leader, "demote", "[ \"$GALERA_LEASE_REASON\" = start ] || sleep 600\n")
+    group.init().start()
+    group.wait_leader(10)
+    wait_for("its ticks", lambda: group.observer.watched, 5)
+    leader.cli("step-down", "--no-wait")
+    wait_for("the demote", lambda: leader.role() == "demoting", 5)
+    query = leader.node.query
+    query("UPDATE galera_lease.lease SET nonce = REPEAT('x', 16), counter = counter + 1 WHERE name = %s", (group.lease,))
+    (outcome,) = wait_for("the outcome", lambda: next((row for row in query(
+        "SELECT outcome FROM galera_lease.request WHERE lease = %s", (group.lease,)) if row[0]), None), 15)
+    assert outcome == "done: the controller is stopped; the lease was not given back: it ran out or was lost"
+    assert 'event=lost ' in leader.log_text() and 'means="another member may lead: ' in leader.log_text()
+
+
 @pytest.mark.parametrize("how", ["exit 1", "sleep 600"])
 def test_promote_fails_or_hangs_another_tries(group, how):
     for index in (1, 2):
