@@ -14,17 +14,9 @@ static bool holds(const struct listing *l, const struct rows_member *m)
     return l->row->state != LEASE_ROW_FREE && strcmp(l->row->holder, m->member.name) == 0;
 }
 
-/* A few heartbeats missed, by the answering node's wall clock: for people, never for a decision. */
-static bool unseen(const struct listing *l, const struct rows_member *m)
-{
-    uint64_t ttl_ms = l->ttl_ms != 0 && l->ttl_ms < l->row->ttl_ms ? l->ttl_ms : l->row->ttl_ms;
-
-    return m->seen_ms > ttl_ms * 2 / 5 + 1000;
-}
-
 char listing_sign(const struct listing *l, const struct rows_member *m)
 {
-    if (unseen(l, m) || strcmp(m->role, "ended") == 0)
+    if (rows_member_silent(m, l->ttl_ms, l->row))
         return '-';
     if (strcmp(m->role, "leader") == 0 && holds(l, m))
         return 'l';
@@ -46,7 +38,7 @@ bool listing_acts(const struct listing *l, const struct rows_member *m)
     for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
         if (strcmp(m->role, lease_role_name(stops[i])) == 0)
             return false;
-    return holds(l, m) && !unseen(l, m) && strcmp(m->role, "ended") != 0;
+    return holds(l, m) && !rows_member_silent(m, l->ttl_ms, l->row);
 }
 
 uint64_t listing_epoch(const struct listing *l, const struct rows_member *m)
@@ -75,7 +67,7 @@ void listing_comment(const struct listing *l, const struct rows_member *m, char 
     }
 }
 
-static void seen(uint64_t ms, char *buf, size_t size)
+void listing_age(uint64_t ms, char *buf, size_t size)
 {
     if (ms < 600000)
         snprintf(buf, size, "%" PRIu64 ".%" PRIu64 "s", ms / 1000, ms % 1000 / 100);
@@ -121,7 +113,7 @@ static int add_line(struct libscols_table *t, const struct listing *l, const str
     if (m->port != 0)
         snprintf(cell[PORT], CELL_MAX, "%u", m->port);
     snprintf(cell[EPOCH], CELL_MAX, "%" PRIu64, listing_epoch(l, m));
-    seen(m->seen_ms, cell[SEEN], CELL_MAX);
+    listing_age(m->seen_ms, cell[SEEN], CELL_MAX);
     listing_comment(l, m, cell[COMMENT], CELL_MAX);
     for (size_t i = 0; i < COLUMNS; i++)
         if ((long_list || i != SEEN) && scols_line_set_data(line, at++, cell[i]) < 0)
@@ -158,6 +150,65 @@ int listing_print_table(const struct listing *l, bool long_list, FILE *f)
     return r;
 }
 
+#define NOTICE_COLUMNS 5
+
+/* One row of what others wrote, cleaned. */
+static void notice(const struct table *t, size_t row, char ret[NOTICE_COLUMNS][CELL_MAX])
+{
+    for (size_t c = 0; c < NOTICE_COLUMNS; c++)
+        table_sanitise(ret[c], CELL_MAX, table_text(t, row, c));
+}
+
+static size_t shown_alarms(const struct listing *l)
+{
+    return l->alarms->rows < LISTING_ALARMS ? l->alarms->rows : LISTING_ALARMS;
+}
+
+void listing_print_notices(const struct listing *l, FILE *f)
+{
+    char text[NOTICE_COLUMNS][CELL_MAX];
+
+    if (l->hold->rows > 0) {
+        notice(l->hold, 0, text);
+        fprintf(f, "Held until %s (UTC), %s\n", text[0], text[1]);
+    }
+    for (size_t i = 0; i < shown_alarms(l); i++) {
+        notice(l->alarms, i, text);
+        fprintf(f, "ALARM %s (UTC) %s: %s, %s, epoch %s\n", text[0], text[1], text[2], text[3], text[4]);
+    }
+    if (l->alarms->rows > LISTING_ALARMS)
+        fprintf(f, "... and more alarms: SELECT * FROM galera_lease.alarms\n");
+    if (l->alarms->rows > 0)
+        fprintf(f, "When you have looked into it: galera-lease alarm ack --lease %s --reason ...\n",
+                l->lease);
+}
+
+static json_t *hold_json(const struct listing *l)
+{
+    char text[NOTICE_COLUMNS][CELL_MAX];
+
+    if (l->hold->rows == 0)
+        return json_null();
+    notice(l->hold, 0, text);
+    return json_pack("{s:s, s:s}", "until", text[0], "reason", text[1]);
+}
+
+static json_t *alarms_json(const struct listing *l)
+{
+    char text[NOTICE_COLUMNS][CELL_MAX];
+    json_t *list = json_array();
+    uint64_t epoch = 0;
+
+    for (size_t i = 0; i < shown_alarms(l); i++) {
+        notice(l->alarms, i, text);
+        table_u64(l->alarms, i, 4, &epoch);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:s, s:I}", "at", text[0], "member", text[1], "what",
+                                        text[2], "reason", text[3], "epoch", (json_int_t)epoch));
+    }
+    return list;
+}
+
 int listing_print_json(const struct listing *l, FILE *f)
 {
     json_t *list = json_array();
@@ -173,11 +224,12 @@ int listing_print_json(const struct listing *l, FILE *f)
                             "port", (int)m->port, "epoch", (json_int_t)listing_epoch(l, m), "seen_ms",
                             (json_int_t)m->seen_ms, "priority", (int)m->member.priority, "comment", text));
     }
-    /* Takes the list over, also when it fails. */
-    json_t *whole =
-        json_pack("{s:s, s:s, s:s, s:I, s:o}", "lease", l->lease, "state", rows_state_name(l->row->state),
-                  "holder", l->row->state != LEASE_ROW_FREE ? l->row->holder : "", "epoch",
-                  (json_int_t)l->row->version.epoch, "members", list);
+    /* Takes the lists over, also when it fails. */
+    json_t *whole = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:b}", "lease", l->lease, "state",
+                              rows_state_name(l->row->state), "holder",
+                              l->row->state != LEASE_ROW_FREE ? l->row->holder : "", "epoch",
+                              (json_int_t)l->row->version.epoch, "members", list, "hold", hold_json(l),
+                              "alarms", alarms_json(l), "more_alarms", l->alarms->rows > LISTING_ALARMS);
     int r = whole && json_dumpf(whole, f, JSON_INDENT(2)) == 0 ? 0 : -EIO;
 
     fprintf(f, "\n");

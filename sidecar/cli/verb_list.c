@@ -7,39 +7,26 @@
 #include "cli/listing.h"
 #include "util/cleanup.h"
 
-/* What the table does not say: a hold, and alarms that nobody has acknowledged. */
-static int print_notices(struct sync *sync, const char *lease)
+/* A hold, and alarms that nobody has acknowledged. */
+static int read_notices(struct sync *sync, const char *lease, struct table **ret_hold,
+                        struct table **ret_alarms)
 {
-    _cleanup_(table_freep) struct table *hold = NULL, *alarms = NULL;
     struct sync_error error = {0};
-    char sql[512], text[6][ROWS_TEXT_MAX + 64];
+    char sql[512];
 
     snprintf(sql, sizeof sql,
              "SELECT hold_until, hold_reason FROM galera_lease.leader WHERE lease = '%s' AND hold_until IS "
              "NOT NULL",
              lease);
-    int r = sync_query(sync, false, sql, &hold, &error);
+    int r = sync_query(sync, false, sql, ret_hold, &error);
 
     if (r != 0)
         return session_failed("cannot read the hold", r, &error);
     snprintf(sql, sizeof sql,
-             "SELECT at, member, what, reason, epoch FROM galera_lease.alarms WHERE lease = '%s' LIMIT 20",
-             lease);
-    r = sync_query(sync, false, sql, &alarms, &error);
-    if (r != 0)
-        return session_failed("cannot read the alarms", r, &error);
-    for (size_t c = 0; c < 2 && hold->rows > 0; c++)
-        table_sanitise(text[c], sizeof text[c], table_text(hold, 0, c));
-    if (hold->rows > 0)
-        printf("Held until %s (UTC), %s\n", text[0], text[1]);
-    for (size_t i = 0; i < alarms->rows; i++) {
-        for (size_t c = 0; c < 5; c++)
-            table_sanitise(text[c], sizeof text[c], table_text(alarms, i, c));
-        printf("ALARM %s (UTC) %s: %s, %s, epoch %s\n", text[0], text[1], text[2], text[3], text[4]);
-    }
-    if (alarms->rows > 0)
-        printf("When you have looked into it: galera-lease alarm ack --lease %s --reason ...\n", lease);
-    return CLI_OK;
+             "SELECT at, member, what, reason, epoch FROM galera_lease.alarms WHERE lease = '%s' LIMIT %d",
+             lease, LISTING_ALARMS + 1);
+    r = sync_query(sync, false, sql, ret_alarms, &error);
+    return r != 0 ? session_failed("cannot read the alarms", r, &error) : CLI_OK;
 }
 
 /* One look at the database, shown. */
@@ -47,6 +34,7 @@ static int look(const struct cli_options *o, const struct config *config)
 {
     _cleanup_(sync_closep) struct sync *sync = NULL;
     _cleanup_(freep) struct rows_member *members = NULL;
+    _cleanup_(table_freep) struct table *hold = NULL, *alarms = NULL;
     struct sync_error error = {0};
     struct lease_row row;
     size_t count = 0;
@@ -59,19 +47,21 @@ static int look(const struct cli_options *o, const struct config *config)
     r = sync_members(sync, config->name, &members, &count, &error);
     if (r != 0)
         return session_failed("cannot read the members", r, &error);
+    r = read_notices(sync, config->name, &hold, &alarms);
+    if (r != CLI_OK)
+        return r;
 
     const struct listing listing = {.lease = config->name,
                                     .row = &row,
                                     .ttl_ms = config->timing.ttl_ns / LEASE_NS_PER_MS,
                                     .members = members,
-                                    .count = count};
+                                    .count = count,
+                                    .hold = hold,
+                                    .alarms = alarms};
 
     r = o->json ? listing_print_json(&listing, stdout) : listing_print_table(&listing, o->long_list, stdout);
-    if (r == 0 && !o->json) {
-        r = print_notices(sync, config->name);
-        if (r != CLI_OK)
-            return r;
-    }
+    if (r == 0 && !o->json)
+        listing_print_notices(&listing, stdout);
     return r < 0 ? CLI_FAILED : listing_has_leader(&listing) ? CLI_OK : CLI_NO_LEADER;
 }
 

@@ -109,6 +109,22 @@ static void health_line(const json_t *h)
     printf("%-12s%s\n", "health URL:", clean);
 }
 
+/* "last error: h:1: 2002 refused (12m ago)" */
+static void error_line(const json_t *s)
+{
+    const char *error = json_string_value(json_object_get(s, "last_error"));
+    long long at = number_of(s, "last_error_at"), now = (long long)time(NULL);
+    char clean[STATUS_TEXT_MAX], age[32];
+
+    if (!error || !error[0])
+        return;
+    snprintf(clean, sizeof clean, "%s", error);
+    parse_sanitise(clean);
+    listing_age(now > at ? (uint64_t)(now - at) * 1000 : 0, age, sizeof age);
+    printf("%-12s%s%s%s%s\n", "last error:", clean, at > 0 ? " (" : "", at > 0 ? age : "",
+           at > 0 ? " ago)" : "");
+}
+
 static void print_status(const json_t *s)
 {
     json_t *e;
@@ -121,6 +137,8 @@ static void print_status(const json_t *s)
     /* Of a sidecar that does not answer, nobody knows what is left. */
     if (number_of(s, "time_left_ms") > 0 && json_is_true(json_object_get(s, "answers")))
         printf("%-12s%lld ms\n", "time left:", number_of(s, "time_left_ms"));
+    if (number_of(s, "hold_left_ms") > 0)
+        printf("%-12sfor %lld s yet\n", "hold:", number_of(s, "hold_left_ms") / 1000);
     line("not leader:", s, "why_not_leader", "");
     line("holder:", s, "holder", "nobody");
     if (json_object_get(s, "guardian"))
@@ -133,7 +151,7 @@ static void print_status(const json_t *s)
         printf("%-12s%s\n", "ALARM:", "the epoch in the database went back: commits were lost");
     json_array_foreach(json_object_get(s, "endpoints"), i, e) endpoint_line(e);
     json_array_foreach(json_object_get(s, "receivers"), i, e) receiver_line(e);
-    line("last error:", s, "last_error", "");
+    error_line(s);
     reload_lines(json_object_get(s, "reload"));
 }
 

@@ -18,6 +18,13 @@ bool rows_name_ok(const char *name)
     return true;
 }
 
+bool rows_member_silent(const struct rows_member *m, uint64_t ttl_ms, const struct lease_row *row)
+{
+    if (ttl_ms == 0 || row->ttl_ms < ttl_ms)
+        ttl_ms = row->ttl_ms;
+    return strcmp(m->role, "ended") == 0 || m->seen_ms > ttl_ms * 2 / 5 + 1000;
+}
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')

@@ -46,6 +46,14 @@ struct rows_request {
     uint64_t age_ms;  /* by the answering node's wall clock */
 };
 
+/*
+ * Not seen for a few heartbeats, or ended: by the answering node's wall clock, for people, never for a
+ * decision.
+ * @ttl_ms: as configured here; 0: not known. That of the row is longer during a hold, and counts if it is
+ * shorter.
+ */
+bool rows_member_silent(const struct rows_member *member, uint64_t ttl_ms, const struct lease_row *row);
+
 /* Decoders: true and filled, or false and untouched. Column order is that of the statements in statement.h.
  */
 bool rows_lease_decode(const struct table *table, size_t row, struct lease_row *ret_row);

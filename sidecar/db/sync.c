@@ -108,6 +108,8 @@ int sync_open(const struct sync_config *config, struct sync **ret_sync, struct s
         }
         if (r < 0)
             break;
+        if (config->errors)
+            config->errors[i] = *ret_error;
     }
     sync_close(sync);
     return r < 0 ? r : SYNC_UNREACHABLE;

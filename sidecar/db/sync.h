@@ -12,6 +12,14 @@
 #include "db/table.h"
 #include "db/worker.h"
 
+struct sync_error {
+    unsigned error;
+    enum lease_answer answer; /* REFUSED or UNKNOWN */
+    bool non_primary;
+    char endpoint[ACCESS_ENDPOINT_MAX + 1];
+    char text[WORKER_TEXT_MAX + 1]; /* sanitised */
+};
+
 struct sync_config {
     const struct access_endpoint *endpoints;
     size_t endpoint_count;
@@ -22,14 +30,7 @@ struct sync_config {
     bool lease_rules;             /* demand a Galera node with a schema that this program knows */
     bool standalone;              /* ... but it need not be a Galera node */
     bool dirty_reads;             /* read also where there is no quorum; what is read may be old */
-};
-
-struct sync_error {
-    unsigned error;
-    enum lease_answer answer; /* REFUSED or UNKNOWN */
-    bool non_primary;
-    char endpoint[ACCESS_ENDPOINT_MAX + 1];
-    char text[WORKER_TEXT_MAX + 1]; /* sanitised */
+    struct sync_error *errors;    /* NULL, or room for one an endpoint: why it will not do */
 };
 
 enum sync_result {

@@ -283,8 +283,7 @@ void judge_grants(const struct doctor_facts *facts, struct findings *f)
 
 static bool seen(const struct doctor_facts *facts, const struct rows_member *m)
 {
-    return strcmp(m->role, "ended") != 0 &&
-           m->seen_ms <= facts->config->timing.ttl_ns / LEASE_NS_PER_MS * 2 / 5 + 1000;
+    return !rows_member_silent(m, facts->config->timing.ttl_ns / LEASE_NS_PER_MS, &facts->database.row);
 }
 
 /* Of two live sidecars with one name only one row can be seen: the other's address in it tells. */
@@ -311,14 +310,17 @@ static void judge_own_name(const struct doctor_facts *facts, const struct rows_m
 static void judge_member(const struct doctor_facts *facts, const struct rows_member *m, struct findings *f)
 {
     const struct doctor_database *d = &facts->database;
+    char fix[FINDINGS_TEXT_MAX];
 
     if (strcmp(m->member.name, facts->config->member) == 0)
         judge_own_name(facts, m, f);
+    snprintf(
+        fix, sizeof fix,
+        "start its sidecar, or look at that host; of a host that is gone for good, as administrator: DELETE "
+        "FROM galera_lease.member WHERE lease = '%s' AND name = '%s'",
+        facts->config->name, m->member.name);
     if (strcmp(m->role, "ended") != 0 && !seen(facts, m))
-        findings_add(
-            f, FINDING_WARN, "members", m->member.name,
-            "start its sidecar, or look at that host; a host that is gone for good leaves this row behind",
-            "not seen since %s (UTC)", m->seen_at);
+        findings_add(f, FINDING_WARN, "members", m->member.name, fix, "not seen since %s (UTC)", m->seen_at);
     if (d->http_away && d->http_away[m - d->members] && seen(facts, m))
         findings_add(
             f, FINDING_WARN, "http", m->member.name,

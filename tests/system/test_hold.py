@@ -1,4 +1,6 @@
 """Holds (R12): a longer lease instead of a pause. And names (R10): of two live sidecars with one name the newcomer ends."""
+import json
+import re
 import time
 
 from sidecars import Sidecar, wait_for
@@ -21,6 +23,8 @@ def test_hold_survives_a_cluster_that_is_away(three):
     assert (state, holder, until) == ("held", leader.name, 1)
     assert 55000 < ttl_ms <= 60000 and reason.endswith(": upgrade of the database")
     assert leader.status()["hold_left_ms"] > 50000
+    assert re.search(r"^hold: +for 5\d s yet$", leader.cli("status").stdout, re.M)
+    assert json.loads(leader.cli("list", "--json").stdout)["hold"]["reason"] == reason
     for node in three.lab.nodes:
         node.kill()
     time.sleep(2.5 * TTL)

@@ -74,7 +74,7 @@ def test_refused_unless_it_is_meant(group, plain):
     member.start()
     refused = member.cli("list")
     assert refused.returncode == 4
-    assert refused.stderr == f"galera-lease: cannot reach the database: unix:{plain.socket}: {NOT_GALERA}\n"
+    assert refused.stderr == f"galera-lease: cannot use the database: unix:{plain.socket}: {NOT_GALERA}\n"
     wait_for("the refusal", lambda: f'error=65003 text="{NOT_GALERA}"' in member.log_text(), 10)
     wait_for("a role", member.role, 5)
     assert member.role() in ("boot", "follower") and not member.starts()

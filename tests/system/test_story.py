@@ -75,6 +75,7 @@ def test_row_that_went_back_is_an_alarm_that_lasts(three):
     listed = second.cli("list").stdout
     assert "ALARM" in listed and "regression" in listed
     assert "galera-lease alarm ack" in listed
+    assert "regression" in [a["what"] for a in json.loads(second.cli("list", "--json").stdout)["alarms"]]
     assert second.cli("alarm ack").returncode == 2
     done = second.cli("alarm ack", "--reason", "restored from the backup of monday")
     assert done.returncode == 0 and "acknowledged" in done.stdout, done.stderr

@@ -161,14 +161,58 @@ static void test_free_row(void **state)
     assert_int_equal(listing_epoch(&l, &three[0]), 41);
 }
 
-static void test_json_list(void **state)
+/* As the database answers; the second of two rows is like the first. */
+#define CELL(text)                                                                                           \
+    {                                                                                                        \
+        (text), sizeof(text) - 1                                                                             \
+    }
+static struct table_cell hold_cells[] = {CELL("2026-01-02 03:04:05"), CELL("op: disks\n")};
+static struct table_cell alarm_cells[5 * (LISTING_ALARMS + 1)] = {CELL("2026-01-02 03:04:05"), CELL("node2"),
+                                                                  CELL("rogue"), CELL("rogue"), CELL("41")};
+static const struct table hold = {.rows = 1, .columns = 2, .cells = hold_cells};
+static struct table alarms = {.columns = 5, .cells = alarm_cells};
+static const struct table nothing = {.rows = 0};
+
+static void test_notices(void **state)
 {
-    const struct listing l = {.lease = "cmon", .row = &held, .members = three, .count = 3};
+    const struct listing l = {.lease = "cmon", .row = &held, .hold = &hold, .alarms = &alarms};
+    const struct listing quiet = {.lease = "cmon", .row = &held, .hold = &nothing, .alarms = &nothing};
+    static const char alarm[] = "ALARM 2026-01-02 03:04:05 (UTC) node2: rogue, rogue, epoch 41\n";
+    static const char first[] = "Held until 2026-01-02 03:04:05 (UTC), op: disks?\n";
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
 
     (void)state;
+    for (size_t i = 5; i < sizeof alarm_cells / sizeof alarm_cells[0]; i++)
+        alarm_cells[i] = alarm_cells[i - 5];
+    alarms.rows = LISTING_ALARMS + 1;
+    listing_print_notices(&l, f);
+    fclose(f);
+    assert_memory_equal(text, first, sizeof first - 1);
+    for (size_t i = 0; i < LISTING_ALARMS; i++)
+        assert_memory_equal(text + sizeof first - 1 + i * (sizeof alarm - 1), alarm, sizeof alarm - 1);
+    assert_string_equal(text + sizeof first - 1 + LISTING_ALARMS * (sizeof alarm - 1),
+                        "... and more alarms: SELECT * FROM galera_lease.alarms\n"
+                        "When you have looked into it: galera-lease alarm ack --lease cmon --reason ...\n");
+    free(text);
+    f = open_memstream(&text, &size);
+    listing_print_notices(&quiet, f);
+    fclose(f);
+    assert_string_equal(text, "");
+    free(text);
+}
+
+static void test_json_list(void **state)
+{
+    const struct listing l = {
+        .lease = "cmon", .row = &held, .members = three, .count = 3, .hold = &hold, .alarms = &alarms};
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    (void)state;
+    alarms.rows = 2;
     assert_int_equal(listing_print_json(&l, f), 0);
     fclose(f);
     json_t *j = json_loads(text, 0, NULL);
@@ -185,13 +229,21 @@ static void test_json_list(void **state)
     assert_int_equal(json_integer_value(json_object_get(first, "port")), 9501);
     assert_int_equal(json_integer_value(json_object_get(first, "seen_ms")), 420);
     assert_string_equal(json_string_value(json_object_get(first, "comment")), "Acting as leader.");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(j, "hold"), "reason")),
+                        "op: disks?");
+    first = json_array_get(json_object_get(j, "alarms"), 1);
+    assert_int_equal(json_array_size(json_object_get(j, "alarms")), 2);
+    assert_string_equal(json_string_value(json_object_get(first, "what")), "rogue");
+    assert_int_equal(json_integer_value(json_object_get(first, "epoch")), 41);
+    assert_true(json_is_false(json_object_get(j, "more_alarms")));
     json_decref(j);
     free(text);
 }
 
 static void test_full_disk(void **state)
 {
-    const struct listing l = {.lease = "cmon", .row = &held, .members = three, .count = 3};
+    const struct listing l = {
+        .lease = "cmon", .row = &held, .members = three, .count = 3, .hold = &nothing, .alarms = &nothing};
     FILE *f = fopen("/dev/full", "w");
 
     (void)state;
@@ -382,6 +434,42 @@ static void test_failures(void **state)
     }
 }
 
+/* Three numbers for one thing that somebody forgot. */
+static void test_hint_at_the_schema(void **state)
+{
+    static const unsigned numbers[] = {1049, 1142, 1146};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct sync_error error = {.error = numbers[i], .endpoint = "h:1", .text = "no such thing"};
+        int fd = temporary(), old = dup(STDERR_FILENO);
+
+        dup2(fd, STDERR_FILENO);
+        session_failed("cannot read the lease", SYNC_FAILED, &error);
+        dup2(old, STDERR_FILENO);
+        close(old);
+        slurp(fd, err, sizeof err);
+        assert_string_equal(
+            err, "galera-lease: cannot read the lease: h:1: there is no schema galera_lease here, or "
+                 "this account may not see it: run galera-lease init: no such thing\n");
+    }
+}
+
+static void test_every_endpoint_is_named(void **state)
+{
+    char both[512];
+
+    (void)state;
+    assert_int_equal(PROGRAM("list", "--config", "CONFIG"), CLI_UNREACHABLE);
+    const char *second = strchr(err, '\n') + 1;
+
+    snprintf(both, sizeof both, "galera-lease: cannot reach the database: unix:%s/none: ", folder);
+    assert_memory_equal(err, both, strlen(both));
+    snprintf(both, sizeof both, "galera-lease: cannot reach the database: unix:%s/other: ", folder);
+    assert_memory_equal(second, both, strlen(both));
+    assert_string_equal(strchr(second, '\n'), "\n");
+}
+
 /* ---- status ---- */
 
 static void write_status(long long pid, long long age_s)
@@ -393,9 +481,10 @@ static void write_status(long long pid, long long age_s)
         "{\"lease\": \"cmon\", \"member\": \"m\", \"pid\": %lld, \"written\": %lld, \"role\": \"leader\", "
         "\"epoch\": 42, \"time_left_ms\": 17000, \"holder\": \"m\", \"guardian\": true, \"why_not_leader\": "
         "\"\", \"containment\": \"cgroup\", \"regression\": false, \"last_error\": \"bad\\u001b[31m\", "
+        "\"last_error_at\": %lld, \"hold_left_ms\": 59900, "
         "\"endpoints\": [{\"endpoint\": \"unix:/s\", \"in_use\": true, \"error\": \"\"}, {\"endpoint\": "
         "\"h:1\", \"in_use\": false, \"error\": \"2002 \\u0007refused\"}]}\n",
-        pid, (long long)time(NULL) - age_s);
+        pid, (long long)time(NULL) - age_s, (long long)time(NULL) - 720);
     assert_int_equal(fsio_replace(status_path, text, strlen(text), 0644, false), 0);
 }
 
@@ -410,12 +499,13 @@ static void test_status_of_a_leader(void **state)
                              "role:       leader\n"
                              "epoch:      42\n"
                              "time left:  17000 ms\n"
+                             "hold:       for 59 s yet\n"
                              "holder:     m\n"
                              "guardian:   running\n"
                              "contained:  cgroup\n"
                              "endpoint:   unix:/s (in use)\n"
                              "endpoint:   h:1: 2002 ?refused\n"
-                             "last error: bad?[31m\n");
+                             "last error: bad?[31m (12m ago)\n");
     assert_int_equal(PROGRAM("status", "--config", "CONFIG", "--json"), CLI_OK);
     json_t *j = json_loads(out, 0, NULL);
 
@@ -470,11 +560,14 @@ int main(void)
         cmocka_unit_test(test_who_acts),
         cmocka_unit_test(test_empty_list),
         cmocka_unit_test(test_free_row),
+        cmocka_unit_test(test_notices),
         cmocka_unit_test(test_json_list),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_command_lines),
         cmocka_unit_test(test_lost_output),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_hint_at_the_schema),
+        cmocka_unit_test(test_every_endpoint_is_named),
         cmocka_unit_test(test_status_of_a_leader),
         cmocka_unit_test(test_status_of_a_frozen_sidecar),
         cmocka_unit_test(test_status_without_a_sidecar),
@@ -488,9 +581,10 @@ int main(void)
     snprintf(status_path, sizeof status_path, "%s/status.json", folder);
     snprintf(
         text, sizeof text,
-        "name = \"cmon\"; member = \"m\"; user = \"u\"; run_dir = \"%s\"; endpoints = (\"unix:%s/none\");\n"
+        "name = \"cmon\"; member = \"m\"; user = \"u\"; run_dir = \"%s\"; endpoints = (\"unix:%s/none\", "
+        "\"unix:%s/other\");\n"
         "promote = \"/none/p\"; demote = \"/none/d\"; fence = \"/none/f\"; check = \"/none/c\";\n",
-        folder, folder);
+        folder, folder, folder);
     if (fsio_replace(config_path, text, strlen(text), 0600, false) < 0)
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

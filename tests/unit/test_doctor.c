@@ -315,6 +315,7 @@ SPOIL(double_gone, strcpy(config.member, "node3"); strcpy(members[2].address, "1
       members[2].seen_ms = 60000; strcpy(members[2].role, "ended"))
 SPOIL(name_without_sidecar, x.host.sidecar = false)
 SPOIL(unseen, members[2].seen_ms = 9001)
+SPOIL(unseen_for_a_shorter_ttl, x.database.row.ttl_ms = 6000; members[2].seen_ms = 3401)
 SPOIL(ended, members[2].seen_ms = 90001; strcpy(members[2].role, "ended"))
 static bool http_away[3] = {false, true, false};
 SPOIL(no_http, x.database.http_away = http_away; members[1].http_port = 8008)
@@ -443,7 +444,10 @@ static const struct {
     {CASE(double_name), FINDING_FAIL, "members", "bears this member's name (\"10.0.0.9\", here \"10.0.0.1\")",
      "of its own"},
     {CASE(name_without_sidecar), FINDING_WARN, "members", "was seen 0.9 s ago", "of its own"},
-    {CASE(unseen), FINDING_WARN, "members", "not seen since 2026-01-02 03:04:05", "start its sidecar"},
+    {CASE(unseen), FINDING_WARN, "members", "not seen since 2026-01-02 03:04:05",
+     "DELETE FROM galera_lease.member WHERE lease = 'cmon' AND name = 'node3'"},
+    {CASE(unseen_for_a_shorter_ttl), FINDING_WARN, "members", "not seen since 2026-01-02 03:04:05",
+     "start its sidecar"},
     {CASE(no_http), FINDING_WARN, "http", "HTTP port 10.0.0.2:8008 cannot be reached", "http_listen"},
     {CASE(drift), FINDING_WARN, "members", "differ from the leader's", "the same"},
     {CASE(same_address), FINDING_WARN, "members", "same address as node2: 10.0.0.2", "address"},
