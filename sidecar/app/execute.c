@@ -70,6 +70,14 @@ static const char *path_of(const struct node *n, enum lease_hook hook)
     return n->config->check;
 }
 
+/* What it left is the controller now, or is dead. */
+static void promote_over(struct node *n)
+{
+    n->promote_pid = 0;
+    page_promote_over(n->page);
+    leftover_over(n);
+}
+
 static void unwatch_hook(struct node *n)
 {
     if (n->hook_pidfd >= 0)
@@ -85,6 +93,10 @@ static void watch_hook(struct node *n)
 {
     n->hook_pidfd = n->hook.child.pidfd;
     n->hook_out_fd = n->hook.child.out_fd;
+    if (n->hook_kind == LEASE_HOOK_PROMOTE && n->hook.child.pid != n->promote_pid) {
+        n->promote_pid = n->hook.child.pid;
+        leftover_begun(n, n->promote_pid);
+    }
     if (n->hook_pidfd >= 0)
         loop_watch(n->loop, n->hook_pidfd, execute_hook_poll, n);
     if (n->hook_out_fd >= 0)
@@ -122,7 +134,7 @@ void execute_hook_poll(void *userdata)
     counters_hook_ended(&n->counters, counted_as(n->hook_kind), outcome != HOOK_OK && outcome != HOOK_STOPPED,
                         hook_now_ns());
     if (n->hook_kind == LEASE_HOOK_PROMOTE)
-        page_promote_over(n->page);
+        promote_over(n);
     e.hook.id = n->hook_id;
     e.hook.result = outcome == HOOK_OK        ? LEASE_HOOK_DONE
                     : outcome == HOOK_STOPPED ? LEASE_HOOK_STOPPED
@@ -190,7 +202,7 @@ static void kill_hook_command(struct node *n, uint32_t id)
     unwatch_hook(n);
     hook_deinit(&n->hook); /* kills it and all that it left */
     if (n->hook_kind == LEASE_HOOK_PROMOTE)
-        page_promote_over(n->page);
+        promote_over(n);
     n->hook_id = 0;
 }
 

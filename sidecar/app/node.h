@@ -60,6 +60,7 @@ struct node {
     struct hook_run hook;
     uint32_t hook_id; /* 0: none runs */
     enum lease_hook hook_kind;
+    pid_t promote_pid; /* the step that is written down; 0: none */
     int hook_pidfd, hook_out_fd;
 
     uint64_t heartbeat;
@@ -102,6 +103,11 @@ void execute(struct node *node, const struct lease_commands *commands);
 void execute_hook_poll(void *node);
 void node_queue(struct node *node, const struct lease_event *event);
 void node_silent(struct node *node, const char *endpoint); /* it did not answer in time; NULL: none */
+
+/* leftover.c: a promote that runs is written down; the next start kills what is left of it. */
+void leftover_begun(const struct node *node, pid_t pid); /* a step of it, and the next */
+void leftover_over(const struct node *node);
+void leftover_kill(const struct node *node);
 
 /* requests.c: what operators ask for through the database. */
 void requests_poll(void *node);

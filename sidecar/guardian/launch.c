@@ -101,8 +101,10 @@ static void ask_page(int fd, uint64_t epoch)
 }
 
 /*
- * A demote that outlives its sidecar would go on to stop what the next sidecar has started since. The signal
- * comes when the thread that spawned us ends, which is the parent's main thread.
+ * A demote that outlives its sidecar would go on to stop what the next sidecar has started since, and a
+ * promote that also outlives the guardian would start a controller of an old epoch. What the hook has forked
+ * is not touched: of a promote that is the controller. The signal comes when the thread that spawned us ends:
+ * the parent's main thread, or one that waits for this very hook.
  */
 static void end_with_parent(pid_t parent)
 {

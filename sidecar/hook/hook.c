@@ -142,7 +142,6 @@ static int start_step(struct hook_run *run)
                               .envp = run->env,
                               .cgroup = run->cgroup,
                               .page_fd = run->page_fd,
-                              .with_parent = run->kind != HOOK_PROMOTE, /* the guardian knows of those */
                               .epoch = run->epoch};
 
     run->step = run->next++;

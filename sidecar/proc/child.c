@@ -58,11 +58,9 @@ int child_start(const struct child_request *q, struct child *ret_child)
         argv[n++] = (char *)"--epoch";
         argv[n++] = epoch;
     }
-    if (q->with_parent) {
-        snprintf(parent, sizeof parent, "%d", (int)getpid());
-        argv[n++] = (char *)"--with-parent";
-        argv[n++] = parent;
-    }
+    snprintf(parent, sizeof parent, "%d", (int)getpid());
+    argv[n++] = (char *)"--with-parent";
+    argv[n++] = parent;
     argv[n++] = (char *)"--";
     argv[n++] = (char *)q->path;
     argv[n] = NULL;

@@ -4,6 +4,9 @@
  *
  * The sidecar has threads, so no C code of ours may run in a forked child: posix_spawn starts the launcher
  * (guardian/launch.c), which makes the session, joins the cgroup, asks the guardian's page, and execs.
+ *
+ * The child is killed when the thread that started it ends: nobody would be left to hear of it. What it has
+ * forked by then is not.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,7 +24,6 @@ struct child_request {
     const char *cgroup; /* folder to join; NULL: none */
     int page_fd;        /* >= 0: ask this page first ... */
     uint64_t epoch;     /* ... whether this epoch may start */
-    bool with_parent;   /* killed when we end: nobody would be left to hear of it */
 };
 
 struct child {

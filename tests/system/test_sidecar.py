@@ -1,10 +1,11 @@
 """Faults of sidecar, guardian and controller. The group fixture judges overlap and epochs after each."""
 import os
+import pathlib
 import signal
 import time
 
 import pytest
-from sidecars import boottime_ns, wait_for
+from sidecars import TICKER, boottime_ns, wait_for
 
 TTL = 6.0
 
@@ -192,6 +193,51 @@ def test_promote_fails_or_hangs_another_tries(group, how):
     wait_for("the failed start", lambda: "reason=promote-failed" in group.members[0].log_text(), 10)
     group.members[1].start()
     assert group.wait_leader(20) is group.members[1]
+
+
+SLOW_START = """cd {dir}
+case $GALERA_LEASE_HOOK in
+promote)
+    if mkdir first 2>/dev/null; then # the second start is an ordinary one
+        sh -c 'sleep 600; exec {ticker} {ticks}' & echo $! >forked
+        echo $$ >hook
+        sleep 600
+    fi
+    {ticker} {ticks} >/dev/null 2>&1 & echo $! >controller ;;
+check) grep -qs '^State:.[^ZX]' /proc/$(cat controller 2>/dev/null || echo 0)/status || exit 3 ;;
+*) kill -9 $(cat controller 2>/dev/null) 2>/dev/null || exit 0 ;;
+esac
+"""
+
+
+def lives(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("cgroup", ("auto", "off"))
+def test_killed_with_its_guardian_during_a_slow_promote(group, cgroup):
+    """The hook ends with them; what it had forked ends before the next start does anything else (R9)."""
+    m = group.add(1, cgroup=cgroup)
+    path = hook_script(m, "slow", SLOW_START.format(dir=m.dir, ticker=TICKER, ticks=m.ticks))
+    m.hook = dict.fromkeys(m.hook, path)
+    group.init().start()
+    wait_for("the preparation", lambda: (m.dir / "hook").exists() and (m.dir / "hook").read_text(), 10)
+    wait_for("the guardian", m.guardian, 5)
+    hook, forked = (int((m.dir / name).read_text()) for name in ("hook", "forked"))
+    guardian = m.guardian()
+    m.signal(signal.SIGSTOP)  # it would start another one at once
+    os.kill(guardian, signal.SIGKILL)
+    m.kill()
+    wait_for("the end of the hook", lambda: not lives(hook), 5)
+    assert lives(forked)
+    m.start()
+    wait_for("the end of what it had forked", lambda: not lives(forked), 5)
+    assert group.wait_leader(15) is m
+    wait_for("the controller", lambda: len(group.observer.spans()) == 1, 5)
+    assert not (m.run / "promoting").exists()
 
 
 def test_terminate_releases(three):

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -326,6 +327,63 @@ static void test_exit_0_leaves_alone(void **state)
     kill(pid, SIGKILL);
 }
 
+static bool gone(pid_t pid)
+{
+    char path[64], text[1024];
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    return fsio_read(path, text, sizeof text, NULL) < 0 || strstr(text, ") Z ") || strstr(text, ") X ");
+}
+
+/* The number in home/NAME, once it is there. */
+static pid_t number_in(const char *name)
+{
+    char path[512], text[32];
+    uint64_t number = 0;
+
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    for (int i = 0; i < 1000; i++, poll(NULL, 0, 10))
+        if (fsio_read(path, text, sizeof text, NULL) == 0 && strchr(text, '\n')) {
+            *strchr(text, '\n') = '\0';
+            assert_int_equal(parse_u64(text, &number), 0);
+            return (pid_t)number;
+        }
+    fail_msg("the hook never wrote %s", path);
+    return 0;
+}
+
+/* Nobody would be left to hear of its end, or to stop it. What a promote has started lives on. */
+static void test_ends_with_who_started_it(void **state)
+{
+    static const enum hook_kind kinds[] = {HOOK_PROMOTE, HOOK_DEMOTE, HOOK_CHECK, HOOK_NOTIFY};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        script("long",
+               "rm -f ${0%/*}/number; sleep 600 & echo $! >${0%/*}/started; echo $$ >${0%/*}/number; wait");
+        pid_t sidecar = fork();
+
+        if (sidecar == 0) {
+            run(kinds[i], "long", 600 * S);
+            _exit(0);
+        }
+        pid_t hook = number_in("number"), started = number_in("started");
+
+        assert_false(gone(hook));
+        kill(sidecar, SIGKILL);
+        assert_int_equal(waitpid(sidecar, NULL, 0), sidecar);
+        for (int n = 0; n < 500 && !gone(hook); n++)
+            poll(NULL, 0, 10);
+        bool ended = gone(hook), lives = !gone(started);
+
+        kill(hook, SIGKILL);
+        kill(started, SIGKILL);
+        assert_true(ended);
+        assert_true(lives);
+        assert_int_equal(unlink(strcat(strcpy(output, home), "/number")), 0);
+    }
+}
+
 static void test_output_is_bounded(void **state)
 {
     (void)state;
@@ -422,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_time_out_kills_all),
         cmocka_unit_test(test_exit_0_leaves_alone),
+        cmocka_unit_test(test_ends_with_who_started_it),
         cmocka_unit_test(test_output_is_bounded),
         cmocka_unit_test(test_not_run),
         cmocka_unit_test(test_verify),
