@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,14 @@
 
 #include "proc/cgroup.h"
 #include "proc/kill.h"
+#include "proc/reap.h"
 #include "util/cleanup.h"
 #include "util/clocks.h"
 #include "util/parse.h"
 
-#define HOOK_REAP_MS 100
+#define HOOK_REAP_MS   100
+#define HOOK_STUCK_MAX 8 /* killed and not ended */
+#define HOOK_SAY_EVERY 50
 
 const char *hook_kind_name(enum hook_kind kind)
 {
@@ -135,8 +139,37 @@ static void build_env(struct hook_run *run, const struct hook_spec *s, const str
     }
 }
 
+/*
+ * Killed hooks that hang in the kernel: each further one would join them, until nothing at all can be
+ * started. Whatever only looks or tells leaves places to what stops.
+ */
+static int ask_room(struct hook_run *run)
+{
+    static atomic_uint refused;
+    bool stops = run->kind != HOOK_PRECHECK && run->kind != HOOK_NOTIFY;
+    unsigned stuck = reap_left();
+    char line[160];
+
+    if (stuck < (stops ? HOOK_STUCK_MAX : HOOK_STUCK_MAX / 2)) {
+        atomic_store(&refused, 0);
+        return 0;
+    }
+    if (run->line_fn && atomic_fetch_add(&refused, 1) % HOOK_SAY_EVERY == 0) {
+        snprintf(
+            line, sizeof line,
+            "%s not started: %u killed hooks do not end, they hang in the kernel: is a file system away?",
+            hook_kind_name(run->kind), stuck);
+        run->line_fn(run->userdata, line);
+    }
+    return -EBUSY;
+}
+
 static int start_step(struct hook_run *run)
 {
+    int r = ask_room(run);
+
+    if (r < 0)
+        return r;
     struct child_request q = {.launcher = run->launcher,
                               .path = run->steps[run->next],
                               .envp = run->env,
@@ -287,13 +320,14 @@ enum hook_outcome hook_dispatch(struct hook_run *run)
 }
 
 /* A killed process ends at once, unless it hangs in the kernel (a dead network file system): then it is left
- * to itself, because neither the loop nor the guardian may hang with it. */
+ * to itself, because neither the loop nor the guardian may hang with it, and reaped when it has ended. */
 static void reap_killed(const struct child *child)
 {
     struct pollfd ended = {.fd = child->pidfd, .events = POLLIN};
 
     poll(&ended, 1, HOOK_REAP_MS);
-    waitpid(child->pid, NULL, WNOHANG);
+    if (waitpid(child->pid, NULL, WNOHANG) == 0)
+        reap_later(child->pid);
 }
 
 void hook_kill(struct hook_run *run)

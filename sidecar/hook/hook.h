@@ -36,7 +36,7 @@ enum hook_outcome {
     HOOK_STOPPED,   /* of a check only */
     HOOK_FAILED,    /* exit code in hook_run.code (128+signal when killed) */
     HOOK_TIMED_OUT, /* and killed */
-    HOOK_NOT_RUN,   /* could not be started; errno in hook_run.code */
+    HOOK_NOT_RUN,   /* could not be started; errno in hook_run.code, EBUSY: too many killed ones do not end */
 };
 
 struct hook_facts {

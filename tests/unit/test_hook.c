@@ -4,6 +4,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +25,8 @@
 #include "util/fsio.h"
 #include "util/parse.h"
 
-#define S UINT64_C(1000000000)
+#define S        UINT64_C(1000000000)
+#define HELD_MAX 8 /* killed hooks that do not end: then none is started any more */
 
 static char root[] = "/root/galera-lease-hook-XXXXXX";
 static char home[256], output[8192];
@@ -52,9 +57,9 @@ static void script(const char *name, const char *body)
     assert_int_equal(fsio_replace(path, text, (size_t)n, 0755, false), 0);
 }
 
-static struct hook_run kept; /* of the last run_kept() */
-
-static enum hook_outcome run_with(enum hook_kind kind, const char *name, uint64_t budget_ns, bool keep)
+/* All of it; with @running, only the start. */
+static enum hook_outcome go(enum hook_kind kind, const char *name, uint64_t budget_ns,
+                            struct hook_run *running, hook_line_fn line_fn)
 {
     static const uint8_t nonce[16] = {0xab, 1};
     char path[512];
@@ -77,27 +82,28 @@ static enum hook_outcome run_with(enum hook_kind kind, const char *name, uint64_
     snprintf(path, sizeof path, "%s/%s", home, name);
     output[0] = '\0';
     lines = 0;
-    if (!keep)
-        return hook_run_sync(&spec, &facts, remember, NULL);
-    enum hook_outcome outcome = HOOK_RUNNING;
+    if (running)
+        return hook_start(running, &spec, &facts, line_fn, NULL) == 0 ? HOOK_RUNNING : HOOK_NOT_RUN;
+    return hook_run_sync(&spec, &facts, line_fn, NULL);
+}
 
-    assert_int_equal(hook_start(&kept, &spec, &facts, remember_step, NULL), 0);
+static enum hook_outcome run(enum hook_kind kind, const char *name, uint64_t budget_ns)
+{
+    return go(kind, name, budget_ns, NULL, remember);
+}
+
+static struct hook_run kept; /* of the last run_kept() */
+
+/* hook_deinit() is the caller's. */
+static enum hook_outcome run_kept(enum hook_kind kind, const char *name)
+{
+    enum hook_outcome outcome = go(kind, name, 5 * S, &kept, remember_step);
+
     while (outcome == HOOK_RUNNING) {
         poll(&(struct pollfd){.fd = kept.child.pidfd, .events = POLLIN}, 1, 1000);
         outcome = hook_dispatch(&kept);
     }
     return outcome;
-}
-
-static enum hook_outcome run(enum hook_kind kind, const char *name, uint64_t budget_ns)
-{
-    return run_with(kind, name, budget_ns, false);
-}
-
-/* hook_deinit() is the caller's. */
-static enum hook_outcome run_kept(enum hook_kind kind, const char *name)
-{
-    return run_with(kind, name, 5 * S, true);
 }
 
 static void test_environment(void **state)
@@ -384,6 +390,65 @@ static void test_ends_with_who_started_it(void **state)
     }
 }
 
+/*
+ * Processes that cannot be reaped, as those that hang in the kernel: a tracer that never waits for them keeps
+ * their end back from their parent. It takes every process whose number appears in home/held, and counts
+ * them.
+ */
+static _Noreturn void hold_back(atomic_uint *count)
+{
+    char path[512], text[4096];
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    snprintf(path, sizeof path, "%s/held", home);
+    for (;; poll(NULL, 0, 1)) {
+        unsigned line = 0;
+
+        if (fsio_read(path, text, sizeof text, NULL) < 0)
+            continue;
+        for (char *at = text, *end; (end = strchr(at, '\n')); at = end + 1)
+            if (line++ == atomic_load(count) && ptrace(PTRACE_SEIZE, atoi(at), NULL, NULL) == 0)
+                atomic_fetch_add(count, 1);
+    }
+}
+
+/* Starts one, and kills it once it is held. */
+static void hang(const atomic_uint *count, unsigned held)
+{
+    struct hook_run hook;
+
+    assert_int_equal(go(HOOK_FENCE, "hangs", 600 * S, &hook, remember), HOOK_RUNNING);
+    for (int n = 0; n < 1000 && atomic_load(count) < held; n++)
+        poll(NULL, 0, 10);
+    assert_int_equal(atomic_load(count), held);
+    hook_deinit(&hook);
+}
+
+/* They are not forgotten, and do not pile up: neither is anything started while too many are left. */
+static void test_killed_and_not_ended(void **state)
+{
+    atomic_uint *count = mmap(NULL, sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t tracer = fork();
+
+    (void)state;
+    if (tracer == 0)
+        hold_back(count);
+    script("hangs", "echo $$ >>${0%/*}/held; exec sleep 600");
+    script("quick", "exit 0");
+    /* What only tells leaves the last places to what stops. */
+    for (unsigned i = 0; i < HELD_MAX; i++) {
+        assert_int_equal(run(HOOK_NOTIFY, "quick", 5 * S), i < HELD_MAX / 2 ? HOOK_OK : HOOK_NOT_RUN);
+        hang(count, i + 1);
+    }
+    assert_int_equal(run(HOOK_FENCE, "quick", 5 * S), HOOK_NOT_RUN);
+    kill(tracer, SIGKILL);
+    assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+    assert_int_equal(run(HOOK_FENCE, "quick", 5 * S), HOOK_OK);
+    assert_int_equal(run(HOOK_NOTIFY, "quick", 5 * S), HOOK_OK);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* all of them are reaped */
+    munmap(count, sizeof *count);
+}
+
 static void test_output_is_bounded(void **state)
 {
     (void)state;
@@ -481,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_time_out_kills_all),
         cmocka_unit_test(test_exit_0_leaves_alone),
         cmocka_unit_test(test_ends_with_who_started_it),
+        cmocka_unit_test(test_killed_and_not_ended),
         cmocka_unit_test(test_output_is_bounded),
         cmocka_unit_test(test_not_run),
         cmocka_unit_test(test_verify),
