@@ -180,6 +180,7 @@ static void start_guardian(void *userdata)
     if (r == 0)
         r = loop_watch(n->loop, n->keeper.pidfd, on_guardian_end, n);
     if (r < 0) {
+        keeper_kill(&n->keeper); /* one whose end nobody would hear of; the core was not told of it */
         remember_error(n, "guardian: %s", strerror(-r));
         if (!said_lately(n, n->last_error))
             log_error("guardian",

@@ -70,7 +70,11 @@ int keeper_start(struct keeper *k)
         return -r;
     k->pid = pid;
     k->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    return k->pidfd < 0 ? -errno : 0;
+    if (k->pidfd < 0) {
+        r = errno;
+        keeper_kill(k);
+    }
+    return -r;
 }
 
 void keeper_wake(struct keeper *k)
@@ -79,6 +83,13 @@ void keeper_wake(struct keeper *k)
 
     if (write(k->wake_fd, &one, sizeof one) < 0)
         errno = 0; /* the counter is full: it will look anyway */
+}
+
+void keeper_kill(struct keeper *k)
+{
+    if (k->pid > 0)
+        kill(k->pid, SIGKILL);
+    keeper_reap(k);
 }
 
 int keeper_reap(struct keeper *k)

@@ -16,8 +16,9 @@ struct keeper {
 int keeper_init(struct keeper *keeper, const char *path, int page_fd, int lock_fd);
 void keeper_deinit(struct keeper *keeper);
 
-int keeper_start(struct keeper *keeper);
+int keeper_start(struct keeper *keeper); /* 0, or negative errno and none runs */
 void keeper_wake(struct keeper *keeper);
 
 /* After pidfd became readable. What waitpid() says; 0: none ran. */
 int keeper_reap(struct keeper *keeper);
+void keeper_kill(struct keeper *keeper); /* one just started that nobody could watch */

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -169,10 +170,7 @@ static bool is_over(void)
 static int tear_down(void **state)
 {
     (void)state;
-    if (keeper.pid > 0) {
-        kill(keeper.pid, SIGKILL);
-        keeper_reap(&keeper);
-    }
+    keeper_kill(&keeper);
     keeper_deinit(&keeper);
     page = page_unmap(page);
     close(page_fd);
@@ -708,6 +706,38 @@ static void test_hooks_start_clean(void **state)
     assert_int_equal(ignored, 0);
 }
 
+/* No descriptor left to watch it by: then it must not run. The next try would start another one beside it. */
+static void test_unwatched(void **state)
+{
+    struct rlimit before;
+    int held[128];
+    unsigned count = 0;
+
+    (void)state;
+    begin();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(prlimit(0, RLIMIT_NOFILE, &(struct rlimit){128, before.rlim_max}, NULL), 0);
+    while (count < 128 && (held[count] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+        count++;
+    while (waitpid(-1, NULL, WNOHANG) > 0) /* of earlier tests */
+        ;
+    int r = keeper_start(&keeper);
+    pid_t left = waitpid(-1, NULL, WNOHANG);
+    int error = errno;
+
+    while (count > 0)
+        close(held[--count]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(r, -EMFILE);
+    assert_int_equal(keeper.pid, 0);
+    assert_int_equal(keeper.pidfd, -1);
+    assert_int_equal(left, -1);
+    assert_int_equal(error, ECHILD);
+    start(); /* and now it can */
+    arm(7, 0);
+    wait_until("stopped", is_stopped);
+}
+
 static void test_memory(void **state)
 {
     char path[64], text[8192];
@@ -766,6 +796,7 @@ int main(void)
         T(test_full_pipe),
         T(test_full_socket),
         T(test_hooks_start_clean),
+        T(test_unwatched),
         T(test_memory),
     };
 
