@@ -54,6 +54,15 @@ void node_queue(struct node *n, const struct lease_event *event)
     n->queue[n->queued++] = *event;
 }
 
+/* R1, R7: between the state file and this moment the process may have been held up for any length of time. */
+static void run_out(const struct node *n, struct lease_memory *memory)
+{
+    struct clocks_instant now;
+
+    clocks_instant_now(&now);
+    memory->remaining_ns = clocks_left_ns(memory->remaining_ns, &n->loaded, &now);
+}
+
 static void step(struct node *n, struct lease_event *event)
 {
     struct lease_commands commands;
@@ -62,6 +71,8 @@ static void step(struct node *n, struct lease_event *event)
     event->now = (struct lease_now){.fast_ns = n->clocks.fast_ns, .slow_ns = n->clocks.slow_ns};
     if (getrandom(event->entropy, sizeof event->entropy, 0) != (ssize_t)sizeof event->entropy)
         lease_assert_failed("getrandom", __FILE__, __LINE__);
+    if (event->type == LEASE_EVENT_START)
+        run_out(n, &event->start); /* after the sample that its deadline will count from */
     n->trail.told = event;
     lease_step(&n->lease, event, &commands);
     counters_fencing(&n->counters, n->lease.fencing, hook_now_ns());

@@ -39,6 +39,7 @@ struct node {
     struct loop *loop;
     struct lease lease;
     struct clocks clocks;
+    struct clocks_instant loaded; /* before the state file was read: what remained then is less by now */
     struct lease_nonce incarnation;
 
     struct lease_event queue[NODE_QUEUE];

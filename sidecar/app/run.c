@@ -51,8 +51,9 @@ static int take_lock(const struct config *c, int *ret_fd)
     }
 }
 
-static void load_memory(const struct config *c, struct lease_memory *ret)
+static void load_memory(const struct config *c, struct lease_memory *ret, struct clocks_instant *ret_at)
 {
+    clocks_instant_now(ret_at);
     int r = state_load(c->state_dir, ret);
 
     if (r < 0 || r == STATE_DAMAGED || r == STATE_OTHER_VERSION)
@@ -223,7 +224,7 @@ static int prepare(struct node *n, struct lease_memory *memory)
 
     if (r != 0)
         return r;
-    load_memory(c, memory);
+    load_memory(c, memory, &n->loaded);
     hand_over_incarnation(n, memory);
     find_cgroups(n);
     leftover_kill(n);

@@ -126,11 +126,9 @@ int state_load(const char *folder, struct lease_memory *ret)
     if (strcmp(boot, ours) != 0)
         return STATE_OTHER_BOOT;
     clocks_instant_now(&now);
-    uint64_t elapsed = clocks_elapsed_fast_ns(&record.at, &now);
-
     ret->nonce = record.nonce;
     ret->epoch = record.epoch;
-    ret->remaining_ns = record.remaining_ns > elapsed ? record.remaining_ns - elapsed : 0;
+    ret->remaining_ns = clocks_left_ns(record.remaining_ns, &record.at, &now);
     return STATE_OK;
 }
 

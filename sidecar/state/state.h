@@ -44,7 +44,8 @@ size_t state_encode(const struct state_record *record, const char boot[CLOCKS_BO
 int state_decode(const char *text, size_t length, struct state_record *ret_record,
                  char ret_boot[CLOCKS_BOOT_ID_SIZE]);
 
-/* Fills @ret_memory: zeroes where nothing is known. enum state_result or negative errno. */
+/* Fills @ret_memory: zeroes where nothing is known. What it says remains, remains now: it goes on running out
+ * until the core is told. enum state_result or negative errno. */
 int state_load(const char *folder, struct lease_memory *ret_memory);
 
 /* For people: what a result of state_load() means. */

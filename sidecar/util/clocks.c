@@ -84,6 +84,13 @@ uint64_t clocks_elapsed_fast_ns(const struct clocks_instant *from, const struct 
     return (raw > mono ? raw : mono) + asleep;
 }
 
+uint64_t clocks_left_ns(uint64_t left_ns, const struct clocks_instant *from, const struct clocks_instant *to)
+{
+    uint64_t elapsed = clocks_elapsed_fast_ns(from, to);
+
+    return left_ns > elapsed ? left_ns - elapsed : 0;
+}
+
 int clocks_boot_id(char ret_id[CLOCKS_BOOT_ID_SIZE])
 {
     _cleanup_(closep) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);

@@ -44,5 +44,8 @@ void clocks_instant_now(struct clocks_instant *ret);
  */
 uint64_t clocks_elapsed_fast_ns(const struct clocks_instant *from, const struct clocks_instant *to);
 
+/* What is left at @to of a time of which @left_ns were left at @from. */
+uint64_t clocks_left_ns(uint64_t left_ns, const struct clocks_instant *from, const struct clocks_instant *to);
+
 /* The kernel's id of this boot; 0 or negative errno. */
 int clocks_boot_id(char ret_id[CLOCKS_BOOT_ID_SIZE]);

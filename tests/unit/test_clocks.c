@@ -80,6 +80,26 @@ static void test_elapsed(void **state)
         assert_int_equal(clocks_elapsed_fast_ns(&rows[i].from, &rows[i].to), rows[i].elapsed);
 }
 
+static void test_left(void **state)
+{
+    static const struct {
+        uint64_t left;
+        struct clocks_instant from, to;
+        uint64_t left_then;
+    } rows[] = {
+        {1000, {100, 100, 100}, {100, 100, 100}, 1000}, {1000, {100, 100, 100}, {400, 400, 400}, 700},
+        {1000, {100, 100, 100}, {400, 408, 400}, 692},  /* RAW ran faster */
+        {1000, {100, 100, 100}, {800, 200, 200}, 300},  /* 600 asleep */
+        {1000, {100, 100, 100}, {1100, 1100, 1100}, 0}, /* just over */
+        {1000, {100, 100, 100}, {9100, 9100, 9100}, 0}, /* long over */
+        {1000, {500, 500, 500}, {400, 400, 400}, 1000}, {0, {100, 100, 100}, {100, 100, 100}, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(clocks_left_ns(rows[i].left, &rows[i].from, &rows[i].to), rows[i].left_then);
+}
+
 static void test_boot_id(void **state)
 {
     char a[CLOCKS_BOOT_ID_SIZE], b[CLOCKS_BOOT_ID_SIZE];
@@ -94,8 +114,8 @@ static void test_boot_id(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fast_and_slow), cmocka_unit_test(test_back),    cmocka_unit_test(test_sample),
-        cmocka_unit_test(test_elapsed),       cmocka_unit_test(test_boot_id),
+        cmocka_unit_test(test_fast_and_slow), cmocka_unit_test(test_back), cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_elapsed),       cmocka_unit_test(test_left), cmocka_unit_test(test_boot_id),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
