@@ -69,3 +69,5 @@ int session_lease(struct sync *sync, const char *lease, struct lease_row *ret);
 
 /* Says on stderr what a sync_*() call answered, and names the exit code. */
 int session_failed(const char *what, int result, const struct sync_error *error);
+/* The same of an endpoint that nobody can work with: it cannot be reached, or it answered and will not do. */
+int session_no_use(int result, const struct sync_error *error);

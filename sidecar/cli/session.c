@@ -27,41 +27,6 @@ int session_config(const struct cli_options *o, bool verify_hooks, struct config
     return session_load(o, verify_hooks, ret, &errors);
 }
 
-static const char *result_text(int result)
-{
-    switch (result) {
-    case SYNC_TIMEOUT: return "the time limit passed";
-    case SYNC_MALFORMED: return "the answer makes no sense: was it edited by hand?";
-    default: return "no answer";
-    }
-}
-
-/* The connector's own numbers are from 2000 on: nobody answered. From 3000 on, and below, somebody did. */
-static const char *no_use(const struct sync_error *e)
-{
-    return e->error == 0 || (e->error >= 2000 && e->error < 3000) ? "cannot reach the database"
-                                                                  : "cannot use the database";
-}
-
-static const char *hint(const struct sync_error *e)
-{
-    switch (e->error) {
-    case 1049: /* no such database */
-    case 1142: /* no right to the table */
-    case 1146: /* no such table */
-        return "there is no schema galera_lease here, or this account may not see it: run galera-lease "
-               "init: ";
-    default: return "";
-    }
-}
-
-static void say(const char *what, int result, const struct sync_error *e)
-{
-    fprintf(stderr, "galera-lease: %s: %s%s%s%s%s\n", what, e->endpoint, e->endpoint[0] ? ": " : "", hint(e),
-            e->text[0] ? e->text : result_text(result),
-            e->non_primary ? " (this node has no quorum: nobody can lead until it has)" : "");
-}
-
 int session_open(const struct cli_options *o, const struct config *c, struct sync **ret)
 {
     static struct access_endpoint endpoints[CONFIG_ENDPOINTS_MAX];
@@ -99,9 +64,9 @@ int session_open(const struct cli_options *o, const struct config *c, struct syn
     int r = sync_open(&k, ret, &error);
 
     if (r != SYNC_UNREACHABLE)
-        return r == 0 ? CLI_OK : session_failed("cannot reach the database", r, &error);
+        return r == 0 ? CLI_OK : session_no_use(r, &error);
     for (size_t i = 0; i < c->endpoint_count; i++)
-        say(no_use(&errors[i]), r, &errors[i]);
+        session_no_use(r, &errors[i]);
     return CLI_UNREACHABLE;
 }
 
@@ -119,14 +84,45 @@ int session_lease(struct sync *sync, const char *lease, struct lease_row *ret)
     return CLI_NO_LEADER;
 }
 
+static const char *result_text(int result)
+{
+    switch (result) {
+    case SYNC_TIMEOUT: return "the time limit passed";
+    case SYNC_MALFORMED: return "the answer makes no sense: was it edited by hand?";
+    default: return "no answer";
+    }
+}
+
+static const char *hint(const struct sync_error *e)
+{
+    switch (e->error) {
+    case 1049: /* no such database */
+    case 1142: /* no right to the table */
+    case 1146: /* no such table */
+        return "there is no schema galera_lease here, or this account may not see it: run galera-lease "
+               "init: ";
+    default: return "";
+    }
+}
+
 int session_failed(const char *what, int result, const struct sync_error *e)
 {
     if (result < 0) {
         fprintf(stderr, "galera-lease: %s: %s\n", what, strerror(-result));
         return CLI_FAILED;
     }
-    say(what, result, e);
+    fprintf(stderr, "galera-lease: %s: %s%s%s%s%s\n", what, e->endpoint, e->endpoint[0] ? ": " : "", hint(e),
+            e->text[0] ? e->text : result_text(result),
+            e->non_primary ? " (this node has no quorum: nobody can lead until it has)" : "");
     if (result == SYNC_TIMEOUT)
         return CLI_TIMEOUT;
     return result == SYNC_UNREACHABLE || e->non_primary ? CLI_UNREACHABLE : CLI_FAILED;
+}
+
+/* The connector's own numbers are from 2000 on: nobody answered. From 3000 on, and below, somebody did. */
+int session_no_use(int result, const struct sync_error *e)
+{
+    bool silent = e->error == 0 || (e->error >= 2000 && e->error < 3000);
+
+    return session_failed(silent ? "cannot reach the database" : "cannot use the database", result, e);
 }

@@ -43,7 +43,7 @@ static int admin_open(const struct cli_options *o, struct config *c, struct sync
     config_tls(c, &tls);
     int r = sync_open(&k, ret, &error);
 
-    return r == 0 ? CLI_OK : session_failed("cannot reach the database", r, &error);
+    return r == 0 ? CLI_OK : session_no_use(r, &error);
 }
 
 /* As narrow as the endpoints allow: sockets are localhost; over TCP nobody but the caller knows from where.

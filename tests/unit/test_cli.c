@@ -455,6 +455,30 @@ static void test_hint_at_the_schema(void **state)
     }
 }
 
+static void test_dead_or_unwilling(void **state)
+{
+    static const struct {
+        unsigned error;
+        const char *says;
+    } rows[] = {{0, "cannot reach the database: "},   {2002, "cannot reach the database: "},
+                {1045, "cannot use the database: "},  {1047, "cannot use the database: "},
+                {65001, "cannot use the database: "}, {65004, "cannot use the database: "}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sync_error error = {.error = rows[i].error, .endpoint = "h:1", .text = "text"};
+        int fd = temporary(), old = dup(STDERR_FILENO);
+
+        dup2(fd, STDERR_FILENO);
+        assert_int_equal(session_no_use(SYNC_UNREACHABLE, &error), CLI_UNREACHABLE);
+        dup2(old, STDERR_FILENO);
+        close(old);
+        slurp(fd, err, sizeof err);
+        assert_non_null(strstr(err, rows[i].says));
+        assert_non_null(strstr(err, "h:1: text\n"));
+    }
+}
+
 static void test_every_endpoint_is_named(void **state)
 {
     char both[512];
@@ -567,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_lost_output),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_hint_at_the_schema),
+        cmocka_unit_test(test_dead_or_unwilling),
         cmocka_unit_test(test_every_endpoint_is_named),
         cmocka_unit_test(test_status_of_a_leader),
         cmocka_unit_test(test_status_of_a_frozen_sidecar),
