@@ -35,7 +35,8 @@ def test_notify_hears_roles_and_alarms_in_order(group):
     mine = [h for h in heard(log) if h[0] == leader.name and h[1] == "role"]
     assert [h[2] for h in mine] == ["boot"] + [h[3] for h in mine[:-1]]
     assert mine[-1][2:] == ["promoting", "leader", "free", "1", "0"]
-    # An alarm: a controller that somebody else starts beside a follower.
+    # An alarm: a controller that somebody else starts beside a follower; one that still boots stops it without a word.
+    wait_for("a follower", lambda: other.role() == "follower", 10)
     rogue = subprocess.Popen(["sleep", "60"], env=os.environ | {
         "GALERA_LEASE_CONTROLLER": "1", "GALERA_LEASE_NAME": group.lease, "GALERA_LEASE_MEMBER": other.name})
     wait_for("the alarm", lambda: [h[0] for h in heard(log) if h[1] == "rogue" and h[6] == "1"] == [other.name], 10)
