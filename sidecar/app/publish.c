@@ -78,6 +78,7 @@ static void fill_leadership(const struct node *n, struct view *v)
     v->guardian_up = l->guardian_up;
     v->regression = l->regression;
     v->drifted = l->drifted;
+    v->health = watches_health(n);
 }
 
 static void set_place(struct view *v, const char *address, uint64_t port)

@@ -151,6 +151,10 @@ static void on_health(void *userdata)
                             .health = {.epoch = answer.tag, .healthy = answer.good}};
 
     w->healthy = answer;
+    if (answer.good)
+        n->counters.healthy++;
+    else
+        n->counters.unhealthy++;
     if (news && answer.good)
         log_info("health", "lease=%s member=%s epoch=%" PRIu64 " healthy=yes", n->config->name,
                  n->config->member, answer.tag);
@@ -169,19 +173,24 @@ void watches_stepped(struct node *n)
     atomic_store(&n->watches.leading_epoch, l->role == LEASE_LEADER ? l->own.epoch : 0);
 }
 
-json_t *watches_health_status(const struct node *n)
+enum view_health watches_health(const struct node *n)
 {
     const struct watches *w = &n->watches;
-    uint64_t leading = atomic_load(&w->leading_epoch);
-    bool known = leading != 0 && w->healthy.tag == leading;
 
-    if (!w->health)
+    if (!w->health || n->lease.role != LEASE_LEADER || w->healthy.tag != n->lease.own.epoch)
+        return VIEW_HEALTH_NOT_ASKED;
+    return w->healthy.good ? VIEW_HEALTHY : VIEW_UNHEALTHY;
+}
+
+json_t *watches_health_status(const struct node *n)
+{
+    static const char *const states[] = {"not asked", "healthy", "unhealthy"};
+    enum view_health health = watches_health(n);
+
+    if (!n->watches.health)
         return NULL;
-    return json_pack("{s:s, s:s}", "state",
-                     !known            ? "not asked"
-                     : w->healthy.good ? "healthy"
-                                       : "unhealthy",
-                     "why", known ? w->healthy.text : "");
+    return json_pack("{s:s, s:s}", "state", states[health], "why",
+                     health == VIEW_HEALTH_NOT_ASKED ? "" : n->watches.healthy.text);
 }
 
 /* ---------------------------------------------------------------- files */

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdatomic.h>
 
+#include "http/view.h"
 #include "watch/watcher.h"
 
 struct node;
@@ -34,7 +35,9 @@ void watches_stepped(struct node *node);
 /* What our own row says of our files; NULL: it was not there. */
 void watches_drifted(struct node *node, const char *drift);
 
-/* What the health URL said last; NULL: there is none. */
+/* What the health URL said last. */
+enum view_health watches_health(const struct node *node);
+/* ... and why; NULL: there is none. */
 json_t *watches_health_status(const struct node *node);
 
 /* Why the precheck does not let this member lead. */

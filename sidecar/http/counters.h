@@ -39,6 +39,7 @@ struct counters {
         uint64_t begun_ns; /* 0: none runs, or nobody said so */
     } hooks[COUNTERS_HOOKS];
     uint64_t guardian_starts;
+    uint64_t healthy, unhealthy; /* answers of the health URL */
 
     bool renewing; /* a renewal is under way */
     uint64_t renewal_sent_ns;

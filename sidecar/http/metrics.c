@@ -106,6 +106,19 @@ static uint64_t left(uint64_t until_ns, uint64_t now_ns)
 
 /* ---------------------------------------------------------------- the families */
 
+/* Without a health URL, and where nothing leads, there is no sample: neither 0 nor 1 would be true. */
+static void controller(struct metrics *m, const struct view *v)
+{
+    family(m, "controller_healthy", "gauge", "What health_url said last of the controller that leads here.");
+    if (v->health != VIEW_HEALTH_NOT_ASKED) {
+        sample(m, "", NULL, NULL, NULL, NULL);
+        text_add(m->out, "%d\n", v->health == VIEW_HEALTHY);
+    }
+    family(m, "health_answers_total", "counter", "Answers of health_url by what they said.");
+    labelled(m, "outcome", "healthy", v->counters.healthy);
+    labelled(m, "outcome", "unhealthy", v->counters.unhealthy);
+}
+
 static void lease(struct metrics *m, const struct view *v, const struct answer_now *now)
 {
     uint64_t fast = now->clocks.fast_ns;
@@ -228,6 +241,7 @@ void metrics_render(const struct answer_site *site, const struct view *v, const 
     lease(&m, v, now);
     renewals(&m, v);
     hooks(&m, v);
+    controller(&m, v);
     safety_net(&m, v);
     database(&m, v, now);
     notices(&m, v);

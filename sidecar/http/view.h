@@ -20,6 +20,9 @@
 #define VIEW_TEXT_MAX      256
 #define VIEW_STATUS_MAX    32768
 
+/* What the health URL says of the controller that leads here. */
+enum view_health { VIEW_HEALTH_NOT_ASKED, VIEW_HEALTHY, VIEW_UNHEALTHY };
+
 struct view {
     struct clocks at; /* when the loop posted this */
     struct lease_timing timing;
@@ -30,6 +33,7 @@ struct view {
     uint64_t deadline_fast_ns, hold_left_ns; /* 0: none */
     uint64_t epoch, epoch_seen;
     bool guardian_up, regression, drifted;
+    enum view_health health;
     uint64_t heard_fast_ns; /* when the database last answered; 0: never */
 
     /* the lease row as last read, and where its holder is, as the member table says */

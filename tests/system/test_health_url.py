@@ -4,6 +4,7 @@ import time
 import pytest
 from farend import FarEnd
 from sidecars import wait_for
+from test_http import PORT, metrics
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def pair(group):
         m.health.write_text("200 all is well")
         ends.append(m.far_end)
         m.options |= {"restarts": 2, "check_failures": 2, "health_url": m.far_end.url(f"/file{m.health}"), "health_text": "is well",
-                      "health_timeout": "300ms"}
+                      "health_timeout": "300ms", "http_listen": f"{m.node.address}:{PORT}"}
     group.init()
     yield group
     for end in ends:
@@ -67,3 +68,6 @@ def test_one_bad_answer_is_forgiven(pair):
     first.health.write_text("200 it is well again")
     wait_for("a good answer", lambda: first.status().get("health_url", {}).get("state") == "healthy", 10)
     assert epochs(first) == [1] and pair.leader() is first
+    seen = metrics(first)
+    assert seen["galera_lease_controller_healthy"] == 1
+    assert all(seen[f'galera_lease_health_answers_total{{outcome="{o}"}}'] > 0 for o in ("healthy", "unhealthy"))

@@ -277,6 +277,8 @@ static void test_metrics(void **state)
     view.receiver_count = 1;
     strcpy(view.receivers[0].name, "notify");
     view.receivers[0].failed = 7;
+    c->unhealthy = 5;
+    view.health = VIEW_UNHEALTHY;
     pass_ns(S / 2);
     assert_int_equal(ask("/metrics"), 200);
     assert_string_equal(reply.type, "text/plain; version=0.0.4; charset=utf-8");
@@ -297,9 +299,15 @@ static void test_metrics(void **state)
     assert_line("galera_lease_hook_duration_seconds_sum{lease=\"cmon\",hook=\"fence\"} 2.000000000");
     assert_line("galera_lease_guardian_fences_total{lease=\"cmon\"} 2"); /* and one is under way */
     assert_line("galera_lease_guardian_restarts_total{lease=\"cmon\"} 2");
+    assert_line("galera_lease_controller_healthy{lease=\"cmon\"} 0");
+    assert_line("galera_lease_health_answers_total{lease=\"cmon\",outcome=\"healthy\"} 0");
+    assert_line("galera_lease_health_answers_total{lease=\"cmon\",outcome=\"unhealthy\"} 5");
     assert_line("galera_lease_watchdog_armed{lease=\"cmon\"} 0");
     assert_line("galera_lease_endpoint_in_use{lease=\"cmon\",endpoint=\"unix:/a\\\"b\\\\c\\nd\"} 0");
     assert_line("galera_lease_notices_total{lease=\"cmon\",receiver=\"notify\",outcome=\"failed\"} 7");
+    view.health = VIEW_HEALTH_NOT_ASKED;
+    assert_int_equal(ask("/metrics"), 200);
+    assert_null(strstr(body, "\ngalera_lease_controller_healthy{"));
     /* One that does not fit is none. */
     text_init(&reply.body, body, 1000);
     answer(&site, &view, &now, "/metrics", &reply);
