@@ -32,6 +32,14 @@ def lab():
         lab.down()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Whether the test itself failed, for what the fixture does after it."""
+    outcome = yield
+    if call.when == "call":
+        item.failed = outcome.get_result().failed
+
+
 @pytest.fixture
 def group(lab, tmp_path, request):
     """An empty group; the test adds members. Afterwards the observer judges, whatever the test
@@ -50,6 +58,8 @@ def group(lab, tmp_path, request):
     group.sabotaged = False
     canary = Canary(tmp_path)
     yield group
+    if getattr(request.node, "failed", False):
+        print("\n".join(f"---- {m.name}\n{m.log_text()}" for m in group.members))  # shown with the failure
     group.end()
     stalls = group.stalls()
     worst, crowded = canary.worst(), canary.crowded()
