@@ -62,7 +62,7 @@ const struct times_rule times_rules[] = {
     {LEASE_TIMING_TTL_RANGE, "1s <= ttl <= 1h"},
     {LEASE_TIMING_ZERO, "0s < every duration <= 24h"},
     {LEASE_TIMING_RENEW_TOO_SLOW, "renew <= ttl/3"},
-    {LEASE_TIMING_NO_SILENCE, "silence >= renew"},
+    {LEASE_TIMING_NO_SILENCE, "silence >= renew + ttl/100"},
     {LEASE_TIMING_POLL_TOO_SLOW, "poll <= ttl/4"},
     {LEASE_TIMING_MARGIN, "margin >= ttl/50"},
     {LEASE_TIMING_CHECK_BUDGET, "check_budget <= kill_budget"},

@@ -25,6 +25,7 @@ static void absorb_start(struct lease *l, const struct lease_memory *m, struct l
     l->epoch_saved = l->epoch_seen;
     l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
     l->poll_fast_ns = l->now.fast_ns;
+    l->guardian_failed_fast_ns = l->now.fast_ns; /* there is none yet */
     if (nonce_is_zero(&m->nonce) || m->remaining_ns == 0 || m->epoch == 0 || m->epoch > LEASE_EPOCH_MAX) {
         l->saved_erased = true;
         return;
@@ -33,7 +34,8 @@ static void absorb_start(struct lease *l, const struct lease_memory *m, struct l
     l->boot_resume = true;
     l->own.epoch = m->epoch;
     l->own.nonce = m->nonce;
-    l->deadline_ns = add_ns(l->now.fast_ns, m->remaining_ns);
+    l->deadline_ns = add_ns(l->now.fast_ns, min_u64(m->remaining_ns, LEASE_HOLD_MAX_NS));
+    l->saved_deadline_ns = l->deadline_ns;
     l->armed = true;
     l->armed_epoch = m->epoch;
 
@@ -115,22 +117,45 @@ static void absorb_saved(struct lease *l, const struct lease_event *e)
     l->save_id = 0;
     if (!e->saved.ok) {
         l->attempt_fast_ns = add_ns(l->now.fast_ns, l->config.timing.ttl_ns / 20);
+        if (l->role == LEASE_FENCED) /* nothing can be given back: then whether it is gone is what counts */
+            l->settle = true;
         return;
     }
     l->epoch_saved = max_u64(l->epoch_saved, l->save_epoch);
+    l->saved_deadline_ns = l->save_deadline_ns;
     if (l->save_erases)
         l->saved_erased = true;
 }
 
-static struct lease_peer *find_peer(struct lease *l, const struct lease_member *m)
+static bool told_of(const struct lease_event *e, const char *name)
+{
+    for (size_t i = 0; i < e->members.count; i++)
+        if (strncmp(e->members.list[i].name, name, sizeof e->members.list[i].name) == 0)
+            return true;
+    return false;
+}
+
+/* Names come and go. Without room, one that the database told nothing of this time makes some. */
+static struct lease_peer *new_peer(struct lease *l, const struct lease_event *e)
+{
+    if (l->peer_count < LEASE_MEMBERS_MAX)
+        return &l->peers[l->peer_count++];
+    for (uint32_t i = 0; i < l->peer_count; i++)
+        if (!told_of(e, l->peers[i].member.name))
+            return &l->peers[i];
+    return NULL;
+}
+
+static struct lease_peer *find_peer(struct lease *l, const struct lease_event *e,
+                                    const struct lease_member *m)
 {
     for (uint32_t i = 0; i < l->peer_count; i++)
         if (strncmp(l->peers[i].member.name, m->name, sizeof m->name) == 0)
             return &l->peers[i];
-    if (l->peer_count == LEASE_MEMBERS_MAX)
-        return NULL;
-    struct lease_peer *p = &l->peers[l->peer_count++];
+    struct lease_peer *p = new_peer(l, e);
 
+    if (!p)
+        return NULL;
     memset(p, 0, sizeof *p);
     p->member = *m;
     return p;
@@ -141,19 +166,19 @@ static void absorb_members(struct lease *l, const struct lease_event *e)
 {
     for (size_t i = 0; i < e->members.count; i++) {
         const struct lease_member *m = &e->members.list[i];
-        struct lease_peer *p = find_peer(l, m);
+        struct lease_peer *p = find_peer(l, e, m);
 
         outrun_claim(l, m->epoch_seen);
         remember_epoch(l, m->epoch_seen);
+        if (strncmp(m->name, l->config.member, sizeof m->name) == 0 &&
+            nonce_equal(&m->incarnation, &l->config.incarnation))
+            l->drifted = m->drifted;
         if (!p)
             continue;
         if (p->member.heartbeat != m->heartbeat || !nonce_equal(&p->member.incarnation, &m->incarnation))
             p->moved_slow_ns = l->now.slow_ns;
         p->member = *m;
         p->member.name[LEASE_NAME_MAX] = '\0';
-        if (strcmp(p->member.name, l->config.member) == 0 &&
-            nonce_equal(&m->incarnation, &l->config.incarnation))
-            l->drifted = m->drifted;
     }
 }
 

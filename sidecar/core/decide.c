@@ -13,6 +13,8 @@ bool drive_hold(struct lease *l, struct lease_commands *out)
     }
     bool due = l->now.fast_ns >= add_ns(l->renewed_fast_ns, l->config.timing.renew_ns);
 
+    if (shorten_saved(l, out) && !due)
+        return false;
     if (!due && !l->retry && l->deadline_ns != 0 && (!l->handover || l->handover_sent))
         return false;
     send_write(l, out, LEASE_WRITE_RENEW);
@@ -47,6 +49,19 @@ static bool handover_due(struct lease *l)
     return l->now.fast_ns >= l->leave_fast_ns;
 }
 
+/* R5: without a guardian nobody fences when we can't. One that dies is started again; if that takes as long
+   as its fence may, or it dies again, it is no safety net. */
+uint64_t unguarded_from(const struct lease *l)
+{
+    return add_ns(l->guardian_failed_fast_ns, lease_timing_fence_lead_ns(&l->config.timing));
+}
+
+static bool unguarded(const struct lease *l)
+{
+    return l->guardian_failures >= GUARDIAN_DEATHS_MAX ||
+           (!l->guardian_up && l->now.fast_ns >= unguarded_from(l));
+}
+
 /* What ends leading (or promoting), whatever the controller does. True when the role changed. */
 static bool must_leave(struct lease *l, struct lease_commands *out)
 {
@@ -54,7 +69,7 @@ static bool must_leave(struct lease *l, struct lease_commands *out)
         fence(l, out, LEASE_REASON_GUARDIAN);
     } else if (out_of_time(l)) {
         leave(l, out, LEASE_REASON_DEADLINE);
-    } else if (l->guardian_failures >= GUARDIAN_DEATHS_MAX) {
+    } else if (unguarded(l)) {
         l->guardian_failures = 0;
         l->handover = true;
         leave(l, out, LEASE_REASON_GUARDIAN);
@@ -264,8 +279,8 @@ static void drive_claim(struct lease *l, struct lease_commands *out)
         fence(l, out, LEASE_REASON_LOST);
         return;
     }
-    if (!l->controller_stopped && out_of_time(l)) {
-        leave(l, out, LEASE_REASON_DEADLINE);
+    if (!l->controller_stopped && (l->stop_wanted || out_of_time(l))) {
+        leave(l, out, l->stop_wanted ? LEASE_REASON_SHUTDOWN : LEASE_REASON_DEADLINE);
         return;
     }
     if (!may_send(l))
@@ -293,15 +308,15 @@ static void decide_acquiring(struct lease *l, struct lease_commands *out)
     bool unconfirmed = l->deadline_ns == 0;
     bool late = l->now.fast_ns >= add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns);
 
-    bool unguarded = l->guardian_failures >= GUARDIAN_DEATHS_MAX;
+    bool dies = l->guardian_failures >= GUARDIAN_DEATHS_MAX;
 
-    if (l->stop_wanted || late || unguarded || (!unconfirmed && out_of_time(l))) {
+    if (l->stop_wanted || late || dies || (!unconfirmed && out_of_time(l))) {
         enum lease_reason reason = l->stop_wanted ? LEASE_REASON_SHUTDOWN
-                                   : unguarded    ? LEASE_REASON_GUARDIAN
+                                   : dies         ? LEASE_REASON_GUARDIAN
                                    : late         ? LEASE_REASON_UNVERIFIED
                                                   : LEASE_REASON_DEADLINE;
 
-        if (unguarded)
+        if (dies)
             l->guardian_failures = 0;
         leave(l, out, reason);
         return;
@@ -321,7 +336,7 @@ static void decide_boot(struct lease *l, struct lease_commands *out)
     if (l->boot_resume) {
         bool ours = l->row_known && nonce_equal(&l->row.version.nonce, &l->own.nonce);
 
-        if (!l->fencing && !out_of_time(l) && !l->row_known && !l->row_missing)
+        if (!l->fencing && !out_of_time(l) && !l->row_known && !l->row_missing && !l->stop_wanted)
             return; /* the database has not answered yet */
         l->boot_resume = false;
         if (ours && !l->fencing && !out_of_time(l) && !l->stop_wanted && l->op.id == 0) {
@@ -331,15 +346,15 @@ static void decide_boot(struct lease *l, struct lease_commands *out)
             memcpy(l->claim_nonce.bytes, l->entropy, sizeof l->claim_nonce.bytes);
             l->ttl_sent_ns = (uint64_t)l->row.ttl_ms * LEASE_NS_PER_MS;
             if (l->ttl_sent_ns > l->config.timing.ttl_ns) /* a hold outlives its sidecar (R12) */
-                l->hold_until_fast_ns = l->deadline_ns;
+                l->hold_until_fast_ns =
+                    add_ns(l->now.fast_ns, lease_timing_ttl_for_ns(l->deadline_ns - l->now.fast_ns));
             memcpy(l->previous, l->row.holder, sizeof l->previous);
             l->start = LEASE_START_CLAIM;
             become(l, out, LEASE_ACQUIRING, LEASE_REASON_RESUME);
             send_write(l, out, LEASE_WRITE_RESUME);
             return;
         }
-        if (ours)
-            l->left_nonce = l->own.nonce;
+        l->left_nonce = l->own.nonce; /* once that is confirmed, it is given back if it is still there */
         l->deadline_ns = 0;
         begin_fence(l, out); /* no resume: whatever runs must be gone now */
         return;

@@ -46,7 +46,9 @@ void watch_row(struct lease *l, const struct lease_event *e, const struct lease_
         l->instance = e->read.instance;
         l->instance_ok_slow_ns = add_ns(now, sub_ns(distrust_ns(l), e->read.instance_up_ns));
     }
-    if (!l->row_known || !version_equal(&row->version, &l->row.version) || row->state != l->row.state) {
+    /* One that is renewed in its handover, because its stop is not confirmed, is no news (R6). */
+    if (!l->row_known || !nonce_equal(&row->version.nonce, &l->row.version.nonce) ||
+        row->state != l->row.state) {
         if (row->state != LEASE_ROW_HELD)
             l->quick_until_fast_ns = add_ns(l->now.fast_ns, lease_timing_demote_lead_ns(&l->config.timing));
     }
@@ -64,6 +66,9 @@ void watch_row(struct lease *l, const struct lease_event *e, const struct lease_
     l->row.target[LEASE_NAME_MAX] = '\0';
     l->row_known = true;
     l->row_missing = false;
+    /* It has moved on: should the row go back, it is not ours to give away. */
+    if (!nonce_equal(&row->version.nonce, &l->left_nonce))
+        l->left_nonce = (struct lease_nonce){{0}};
     l->row_read_fast_ns = l->now.fast_ns;
     l->row_suspect =
         row->state == LEASE_ROW_FREE && !never_held(l) &&
@@ -263,6 +268,20 @@ static void exit_now(struct lease *l, struct lease_commands *out)
     l->exited = true;
 }
 
+/* A claim that was given up on took place after all. */
+static bool late_claim_landed(const struct lease *l)
+{
+    return may_send(l) && l->row_known && l->row.state != LEASE_ROW_FREE && !l->fencing && l->claim_open &&
+           nonce_equal(&l->row.version.nonce, &l->claim_nonce);
+}
+
+/* The row still says what we gave up, and the stop was confirmed: the others need not wait for its end. */
+static bool left_behind(const struct lease *l)
+{
+    return l->row_known && l->row.state != LEASE_ROW_FREE && l->saved_erased &&
+           !nonce_is_zero(&l->left_nonce) && nonce_equal(&l->row.version.nonce, &l->left_nonce);
+}
+
 void decide_follower(struct lease *l, struct lease_commands *out)
 {
     bool writing = l->op.id != 0 && l->op.is_write;
@@ -272,7 +291,7 @@ void decide_follower(struct lease *l, struct lease_commands *out)
         l->guardian_failures = 0;
         l->backoff_fast_ns = max_u64(l->backoff_fast_ns, add_ns(l->now.fast_ns, l->config.timing.ttl_ns));
     }
-    if (l->stop_wanted && !writing && l->save_id == 0 && !l->fencing) {
+    if (l->stop_wanted && !writing && l->save_id == 0 && !l->fencing && !left_behind(l)) {
         exit_now(l, out);
         return;
     }
@@ -285,24 +304,20 @@ void decide_follower(struct lease *l, struct lease_commands *out)
         leave(l, out, runs ? LEASE_REASON_ROGUE : LEASE_REASON_UNHEALTHY);
         return;
     }
-    if (may_send(l) && l->row_known && l->row.state != LEASE_ROW_FREE) {
-        if (l->claim_open && nonce_equal(&l->row.version.nonce, &l->claim_nonce) && !l->fencing) {
-            /* A claim that was given up on landed after all: it is ours to renew, or to give back. */
-            l->start = LEASE_START_CLAIM;
-            l->settle = true;
-            kill_hook(l, out);
-            become(l, out, LEASE_ACQUIRING, LEASE_REASON_FREE);
-            send_read(l, out, true, false);
-            return;
-        }
-        if (!nonce_is_zero(&l->left_nonce) && nonce_equal(&l->row.version.nonce, &l->left_nonce) &&
-            l->saved_erased) {
-            l->own = l->row.version;
-            send_write(l, out, LEASE_WRITE_RELEASE);
-            memset(&l->left_nonce, 0, sizeof l->left_nonce); /* one try: it runs out by itself */
-            forget_hold(l);
-            return;
-        }
+    if (late_claim_landed(l)) { /* ours to renew, or to give back */
+        l->start = LEASE_START_CLAIM;
+        l->settle = true;
+        kill_hook(l, out);
+        become(l, out, LEASE_ACQUIRING, LEASE_REASON_FREE);
+        send_read(l, out, true, false);
+        return;
+    }
+    if (may_send(l) && left_behind(l)) {
+        l->own = l->row.version;
+        send_write(l, out, LEASE_WRITE_RELEASE);
+        memset(&l->left_nonce, 0, sizeof l->left_nonce); /* one try: it runs out by itself */
+        forget_hold(l);
+        return;
     }
     if (may_send(l) && may_compete(l) && l->now.slow_ns >= attempt_slow_ns(l)) {
         /* R4: that it stood unchanged until now is what a read of now says. On an old one, in a network that

@@ -70,8 +70,10 @@ void settle_answer(struct lease *l, struct lease_commands *out, const struct lea
 void expire_op(struct lease *l, struct lease_commands *out);
 bool may_send(const struct lease *l);
 void save(struct lease *l, struct lease_commands *out, bool durable, bool erase);
+bool shorten_saved(struct lease *l, struct lease_commands *out);
 void forget_hold(struct lease *l);
 uint64_t demote_point(const struct lease *l);
+uint64_t unguarded_from(const struct lease *l);
 
 /* decide.c */
 void decide(struct lease *l, struct lease_commands *out);

@@ -115,10 +115,12 @@ static uint64_t wake_fast(const struct lease *l)
         wake = earlier(l, wake, l->check_fast_ns);
     if (l->holding && l->op.id == 0)
         wake = earlier(l, wake, add_ns(l->renewed_fast_ns, l->config.timing.renew_ns));
-    if (l->holding) {
+    if (l->deadline_ns != 0) { /* also of a lease that is being resumed */
         wake = earlier(l, wake, demote_point(l));
         wake = earlier(l, wake, l->deadline_ns);
     }
+    if (!l->guardian_up && (leads || l->role == LEASE_PROMOTING))
+        wake = earlier(l, wake, unguarded_from(l));
     if (l->handover && leads)
         wake = earlier(l, wake, l->leave_fast_ns);
     if (l->op.id == 0 && (rests || l->role == LEASE_BOOT))

@@ -454,10 +454,12 @@ struct lease {
     bool regression;      /* lasting alarm */
     struct lease_op op;
     uint32_t next_id;
-    uint32_t save_id;    /* the durable save that is awaited; 0: none */
-    bool save_erases;    /* ... and it erases the deadline */
-    uint64_t save_epoch; /* ... and the epoch it remembers */
-    bool saved_erased;   /* the disk has no deadline: a release may be sent (R7) */
+    uint32_t save_id;           /* the durable save that is awaited; 0: none */
+    bool save_erases;           /* ... and it erases the deadline */
+    uint64_t save_epoch;        /* ... and the epoch it remembers */
+    uint64_t save_deadline_ns;  /* ... and its deadline */
+    uint64_t saved_deadline_ns; /* fast; the disk has none later than this. 0: none */
+    bool saved_erased;          /* the disk has no deadline: a release may be sent (R7) */
 
     enum lease_start_phase start;
     bool boot_resume;           /* BOOT: the state file gave us a nonce */

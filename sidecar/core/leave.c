@@ -144,10 +144,10 @@ static void release(struct lease *l, struct lease_commands *out)
 {
     if (l->save_id != 0 || !may_send(l))
         return;
-    if (!l->saved_erased)
-        save(l, out, true, true);
-    else if (l->settle)
+    if (l->settle)
         send_read(l, out, true, false);
+    else if (!l->saved_erased)
+        save(l, out, true, true);
     else
         send_write(l, out, LEASE_WRITE_RELEASE);
 }

@@ -49,9 +49,18 @@ uint64_t lease_hold_left_ns(const struct lease *l)
 }
 
 /* R12: a hold is nothing but a longer lease; it shrinks with every renewal towards its end. */
+static uint64_t wanted_ttl_ns(const struct lease *l)
+{
+    return max_u64(l->config.timing.ttl_ns, lease_hold_left_ns(l));
+}
+
+/* R7: whoever restarts here may count on the deadline that the disk has, so no lease ends before that. */
 static uint32_t ttl_now_ms(const struct lease *l)
 {
-    return (uint32_t)(max_u64(l->config.timing.ttl_ns, lease_hold_left_ns(l)) / LEASE_NS_PER_MS);
+    uint64_t promised =
+        l->saved_erased ? 0 : lease_timing_ttl_for_ns(sub_ns(l->saved_deadline_ns, l->now.fast_ns));
+
+    return (uint32_t)(max_u64(wanted_ttl_ns(l), promised) / LEASE_NS_PER_MS);
 }
 
 static void fill_wanted(struct lease *l, enum lease_write kind, const struct lease_version *expected,
@@ -85,14 +94,9 @@ static void fill_wanted(struct lease *l, enum lease_write kind, const struct lea
     }
 }
 
-/* R1: the answer may be lost, so a shorter ttl shortens our own deadline before it is sent. */
-static void shorten_first(struct lease *l, struct lease_commands *out, uint64_t new_ttl_ns)
+static void lower_deadline(struct lease *l, struct lease_commands *out, uint64_t until)
 {
-    if (l->deadline_ns == 0 || new_ttl_ns >= l->ttl_sent_ns)
-        return;
-    uint64_t until = add_ns(l->now.fast_ns, lease_timing_hold_ns(new_ttl_ns));
-
-    if (until >= l->deadline_ns)
+    if (l->deadline_ns == 0 || until >= l->deadline_ns)
         return;
     l->deadline_ns = until;
     if (l->armed) {
@@ -101,6 +105,31 @@ static void shorten_first(struct lease *l, struct lease_commands *out, uint64_t 
         c->guard.epoch = l->armed_epoch;
         c->guard.deadline_ns = until;
     }
+}
+
+/* R1: the answer may be lost, so a shorter ttl shortens our own deadline before it is sent. */
+static void shorten_first(struct lease *l, struct lease_commands *out, uint64_t new_ttl_ns)
+{
+    if (new_ttl_ns < l->ttl_sent_ns)
+        lower_deadline(l, out, add_ns(l->now.fast_ns, lease_timing_hold_ns(new_ttl_ns)));
+}
+
+/*
+ * R1 for the disk: the next lease is to end earlier than a restart would believe. Says so first; until the
+ * disk has it renewals go on as before. True while the shorter one has to wait. A ttl is in ms, so less is no
+ * news.
+ */
+bool shorten_saved(struct lease *l, struct lease_commands *out)
+{
+    uint64_t until = add_ns(l->now.fast_ns, lease_timing_hold_ns(wanted_ttl_ns(l)));
+
+    if (l->saved_erased || l->deadline_ns == 0 || l->saved_deadline_ns <= add_ns(until, LEASE_NS_PER_MS))
+        return false;
+    if (l->save_id == 0) {
+        lower_deadline(l, out, until);
+        save(l, out, true, false);
+    }
+    return true;
 }
 
 void send_write(struct lease *l, struct lease_commands *out, enum lease_write kind)
@@ -145,8 +174,10 @@ void save(struct lease *l, struct lease_commands *out, bool durable, bool erase)
         c->save.epoch = l->own.epoch;
         c->save.deadline_ns = l->deadline_ns;
         l->saved_erased = false;
+        l->saved_deadline_ns = max_u64(l->saved_deadline_ns, l->deadline_ns);
     }
     if (durable) {
+        l->save_deadline_ns = erase ? 0 : l->deadline_ns;
         l->save_id = c->save.id;
         l->save_erases = erase;
         l->save_epoch = l->epoch_seen;
@@ -207,7 +238,8 @@ static void confirmed(struct lease *l, struct lease_commands *out, const struct 
     if (!l->hold_confirmed && op->wanted.hold_ms != 0 && op->wanted.hold_request == l->hold_request) {
         l->hold_confirmed = true;
         emit_note(l, out, LEASE_NOTE_HOLD, LEASE_REASON_HOLD);
-    } else if (l->hold_confirmed && op->wanted.hold_ms == 0) {
+    } else if (l->hold_confirmed && op->wanted.hold_ms == 0 &&
+               op->wanted.ttl_ms <= l->config.timing.ttl_ns / LEASE_NS_PER_MS) {
         l->hold_confirmed = false;
         emit_note(l, out, LEASE_NOTE_UNHOLD, LEASE_REASON_HOLD);
     }
@@ -293,6 +325,12 @@ static void settle_hold(struct lease *l, struct lease_commands *out, const struc
 static void settle_claim(struct lease *l, const struct lease_row *row)
 {
     l->settle = false;
+    if (row && l->claim_resume && nonce_equal(&row->version.nonce, &l->own.nonce)) {
+        /* A renewal that the sidecar before us had sent landed late: still ours to resume. What was sent for
+           the version before can't land any more. */
+        l->claim_expected = row->version;
+        return;
+    }
     if (row && nonce_equal(&row->version.nonce, &l->claim_nonce)) {
         l->claim_open = false;
         l->own_counter_max = 0;

@@ -23,6 +23,11 @@ uint64_t lease_timing_hold_ns(uint64_t ttl_ns)
     return ttl_ns - ttl_ns / LEASE_EPSILON_DIVISOR - (ttl_ns % LEASE_EPSILON_DIVISOR ? 1 : 0);
 }
 
+uint64_t lease_timing_ttl_for_ns(uint64_t hold_ns)
+{
+    return hold_ns + hold_ns / (LEASE_EPSILON_DIVISOR - 1);
+}
+
 uint64_t lease_timing_watch_ns(uint64_t ttl_ns)
 {
     return ttl_ns + ttl_ns / LEASE_EPSILON_DIVISOR + (ttl_ns % LEASE_EPSILON_DIVISOR ? 1 : 0);
@@ -64,7 +69,8 @@ bool lease_timing_breaks(const struct lease_timing *t, enum lease_timing_problem
     case LEASE_TIMING_TTL_RANGE: return t->ttl_ns < TTL_MIN_NS || t->ttl_ns > TTL_MAX_NS;
     case LEASE_TIMING_ZERO: return any_absurd(t);
     case LEASE_TIMING_RENEW_TOO_SLOW: return t->renew_ns > t->ttl_ns / 3;
-    case LEASE_TIMING_NO_SILENCE: return lease_timing_silent_ns(t) < t->renew_ns;
+    case LEASE_TIMING_NO_SILENCE:
+        return lease_timing_silent_ns(t) < t->renew_ns + t->ttl_ns / LEASE_EPSILON_DIVISOR;
     case LEASE_TIMING_POLL_TOO_SLOW: return t->poll_ns > t->ttl_ns / 4;
     case LEASE_TIMING_MARGIN: return t->margin_ns < t->ttl_ns / 50;
     case LEASE_TIMING_CHECK_BUDGET: return t->check_budget_ns > t->kill_budget_ns;
@@ -89,8 +95,9 @@ const char *lease_timing_problem_text(enum lease_timing_problem problem)
     case LEASE_TIMING_TTL_RANGE: return "ttl must lie between 1s and 1h";
     case LEASE_TIMING_ZERO: return "every duration must be above zero and below a day";
     case LEASE_TIMING_NO_SILENCE:
-        return "ttl - (demote_budget + kill_budget + margin) - renew must be at least one renew: otherwise a "
-               "single lost renewal stops the controller";
+        return "ttl - (demote_budget + kill_budget + margin) - renew must be at least one renew and ttl/100: "
+               "otherwise "
+               "a single lost renewal stops the controller";
     case LEASE_TIMING_RENEW_TOO_SLOW:
         return "renew must be at most ttl/3: otherwise one lost renewal is too many";
     case LEASE_TIMING_POLL_TOO_SLOW:

@@ -59,6 +59,9 @@ const char *lease_timing_problem_text(enum lease_timing_problem problem);
 /* How long a holder may count on a renewal: ttl*(1-epsilon), from the moment before sending (R1). */
 uint64_t lease_timing_hold_ns(uint64_t ttl_ns);
 
+/* The other way round: the shortest ttl, but for rounding, that lasts so long. */
+uint64_t lease_timing_ttl_for_ns(uint64_t hold_ns);
+
 /* How long a challenger must see nothing change: ttl*(1+epsilon), from receipt (R4). Rounded up. */
 uint64_t lease_timing_watch_ns(uint64_t ttl_ns);
 

@@ -173,6 +173,8 @@ static void lease_times(struct lease *l, const struct host *h)
     due(&l->quorum_ok_slow_ns, slow);
     ends(&l->deadline_ns, fast);
     ends(&l->hold_until_fast_ns, fast);
+    ends(&l->save_deadline_ns, fast);
+    ends(&l->saved_deadline_ns, fast);
     age(&l->row_since_slow_ns, slow, lease_timing_watch_ns(t->ttl_ns) + more);
     age(&l->renewed_fast_ns, fast, t->renew_ns + t->poll_ns);
     age(&l->op.sent_fast_ns, fast, t->ttl_ns);
@@ -205,6 +207,7 @@ static void forget(struct lease *l)
     }
     if (l->save_id == 0) {
         l->save_epoch = 0;
+        l->save_deadline_ns = 0;
         l->save_erases = false;
     }
     if (!l->claim_open) {
@@ -217,7 +220,9 @@ static void forget(struct lease *l)
     }
     if (!l->armed && !l->fencing)
         l->armed_epoch = 0;
-    if (l->guardian_failures == 0)
+    if (l->saved_erased)
+        l->saved_deadline_ns = 0;
+    if (l->guardian_failures == 0 && l->guardian_up)
         l->guardian_failed_fast_ns = 0;
     if (rests && !l->claim_open)
         l->epoch_saved = 0; /* below whatever it will hold */

@@ -55,6 +55,9 @@ static void say_commands(struct play *p, const struct lease_commands *commands)
     for (size_t i = 0; i < commands->count; i++) {
         const struct lease_command *c = &commands->list[i];
 
+        if (c->type == LEASE_COMMAND_WRITE)
+            p->expected = c->write.expected;
+
         taken_count(&play_taken, c);
         if (p->terse && !is_news(c))
             continue;
@@ -104,9 +107,7 @@ static int apply(struct play *p)
 /* Does the row still have the version that the write compares? */
 static bool write_matches(const struct play *p)
 {
-    const struct lease_op *op = &p->lease.op;
-    bool claim = op->kind == LEASE_WRITE_ACQUIRE || op->kind == LEASE_WRITE_RESUME;
-    const struct lease_version *expected = claim ? &p->lease.claim_expected : &p->lease.own;
+    const struct lease_version *expected = &p->expected;
 
     return p->row_exists && expected->epoch == p->row.version.epoch &&
            expected->counter == p->row.version.counter &&

@@ -79,7 +79,7 @@ TEXTS = {
         "CONF:2: ttl: ttl must lie between 1s and 1h (ttl 999ms - (demote_budget 249.750000ms + kill_budget 99.900000ms + margin "
         "49.950000ms) - renew 99.900000ms leaves 499.500000ms)"]),
     "impossible_silence": (GOOD + 'ttl = "6s";\nrenew = "2s";\nkill_budget = "2s";\n', [
-        "CONF:3: renew: ttl - (demote_budget + kill_budget + margin) - renew must be at least one renew: otherwise a single lost "
+        "CONF:3: renew: ttl - (demote_budget + kill_budget + margin) - renew must be at least one renew and ttl/100: otherwise a single lost "
         "renewal stops the controller (ttl 6s - (demote_budget 1500ms + kill_budget 2s + margin 300ms) - renew 2s leaves 200ms)"]),
     "impossible_check": (GOOD + 'check_budget = "3s";\n', [
         "CONF:2: check_budget: check_budget must be at most kill_budget: otherwise a stop can't be confirmed before the deadline "

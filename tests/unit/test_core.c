@@ -494,6 +494,34 @@ static void test_rank_follows_priority_then_name(void **state)
     assert_int_equal(lease_rank(&w.lease), 0); /* they went quiet */
 }
 
+/* Hosts come and go; the names of those that are gone keep no room from those that live. */
+static void test_a_full_memory_of_names_makes_room(void **state)
+{
+    struct world w;
+    struct lease_row row = held_row(3, 30);
+    struct lease_member gone[LEASE_MEMBERS_MAX] = {0}, living[] = {{.name = "new", .priority = 200}};
+    struct lease_event e = {.type = LEASE_EVENT_MEMBERS,
+                            .members = {.list = gone, .count = LEASE_MEMBERS_MAX}};
+
+    (void)state;
+    follow(&w, &row);
+    for (unsigned i = 0; i < LEASE_MEMBERS_MAX; i++)
+        snprintf(gone[i].name, sizeof gone[i].name, "gone%u", i);
+    feed(&w, &e);
+    e.members.list = living;
+    e.members.count = 1;
+    feed(&w, &e);
+    living[0].heartbeat++;
+    feed(&w, &e);
+    assert_int_equal(lease_rank(&w.lease), 1); /* R11 */
+    /* Our own row is heard also when there is no room for it. */
+    gone[LEASE_MEMBERS_MAX - 1] = (struct lease_member){.name = "m1", .drifted = true};
+    e.members.list = gone;
+    e.members.count = LEASE_MEMBERS_MAX;
+    feed(&w, &e);
+    assert_true(w.lease.drifted);
+}
+
 static void ask(struct world *w, enum lease_request kind, uint64_t hold_ns)
 {
     struct lease_event e = {.type = LEASE_EVENT_REQUEST,
@@ -526,6 +554,9 @@ static void test_hold_lengthens_and_shortens_first(void **state)
     while (w.lease.hook_id != 0)
         hook_ends(&w, LEASE_HOOK_DONE);
     ask(&w, LEASE_REQUEST_UNHOLD, 0);
+    assert_int_equal(w.lease.op.id, 0); /* R7: a restart would count on what the disk says */
+    assert_int_equal(w.lease.save_deadline_ns, w.now.fast_ns + 19800 * MS);
+    saved(&w);
     assert_int_equal(w.write.write.wanted.ttl_ms, 20000);
     /* R1: the answer may be lost, so the deadline falls before it is known. */
     assert_int_equal(w.lease.deadline_ns, w.now.fast_ns + 19800 * MS);
@@ -566,7 +597,8 @@ static void test_hold_outlives_its_sidecar(void **state)
     guardian(&w, LEASE_GUARDIAN_UP);
     answer_read(&w, LEASE_ANSWER_ROW);
     assert_int_equal(w.write.write.kind, LEASE_WRITE_RESUME);
-    assert_int_equal(w.write.write.wanted.ttl_ms, 300000);
+    assert_int_equal(w.write.write.wanted.ttl_ms, 303030);  /* to the stored deadline */
+    assert_true(lease_hold_left_ns(&w.lease) >= 300 * S);   /* and on, until its end */
     assert_int_equal(w.write.write.wanted.hold_request, 0); /* the reason stands in the row */
 }
 
@@ -940,6 +972,7 @@ int main(void)
         cmocka_unit_test(test_rogue_controller_is_stopped),
         cmocka_unit_test(test_restart_in_place_bumps_the_epoch),
         cmocka_unit_test(test_rank_follows_priority_then_name),
+        cmocka_unit_test(test_a_full_memory_of_names_makes_room),
         cmocka_unit_test(test_hold_lengthens_and_shortens_first),
         cmocka_unit_test(test_hold_ends_by_itself),
         cmocka_unit_test(test_hold_outlives_its_sidecar),

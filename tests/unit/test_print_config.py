@@ -40,7 +40,7 @@ def test_text(config):
                  '#     = 6s - (1500ms + 600ms + 400ms) - 600ms = 2900ms: so long the database may be silent, and no '
                  'controller is stopped',
                  '#   holds  renew <= ttl/3: 600ms <= 6s/3',
-                 '#   holds  silence >= renew: 2900ms >= 600ms'):
+                 '#   holds  silence >= renew + ttl/100: 2900ms >= 600ms + 6s/100'):
         assert line.replace("PATH", path) in lines
 
 
