@@ -17,7 +17,7 @@ struct play {
     bool started;
     uint32_t draws; /* entropy is counted, so that a script names it */
 
-    struct lease_row row; /* what the database has */
+    struct lease_row row;          /* what the database has */
     struct lease_version expected; /* by the write under way */
     bool row_exists, silent, non_primary, frozen_hooks, runs;
     uint64_t instance, instance_up_ns;
