@@ -77,14 +77,16 @@ static const struct mistake mistakes[] = {
       ":3: check_budget: every duration must be above zero and below a day (ttl 20s - (demote_budget 5s + "
       "kill_budget 2s + margin 1s) - renew 2s leaves 10s)"}},
     {GOOD "demote_budget = \"16s\";\nmargin = \"100ms\";\n",
-     {":2: demote_budget: ttl - (demote_budget + kill_budget + margin) - renew must be at least one renew and ttl/100: "
+     {":2: demote_budget: ttl - (demote_budget + kill_budget + margin) - renew must be at least one renew "
+      "and ttl/100: "
       "otherwise a single lost renewal stops the controller (ttl 20s - (demote_budget 16s + kill_budget 2s + "
       "margin 100ms) - renew 2s leaves 0s)",
       ":3: margin: margin must be at least ttl/50: it covers scheduling delay before the deadline (ttl 20s - "
       "(demote_budget 5s + kill_budget 2s + margin 100ms) - renew 2s leaves 10900ms)"}},
     /* Each fits alone, together they do not: the first is blamed, once. */
     {GOOD "demote_budget = \"9s\";\nkill_budget = \"7s\";\n",
-     {":2: demote_budget: ttl - (demote_budget + kill_budget + margin) - renew must be at least one renew and ttl/100: "
+     {":2: demote_budget: ttl - (demote_budget + kill_budget + margin) - renew must be at least one renew "
+      "and ttl/100: "
       "otherwise a single lost renewal stops the controller (ttl 20s - (demote_budget 9s + kill_budget 7s + "
       "margin 1s) - renew 2s leaves 1s)"}},
     /* Good for the ttl that was meant; what was read instead of it accuses nobody else. */
