@@ -65,10 +65,16 @@ struct node {
     int hook_pidfd, hook_out_fd;
 
     uint64_t heartbeat;
-    uint64_t events;                     /* told to the history so far */
-    uint64_t request;                    /* claimed and not finished; 0: none */
-    struct rows_request asked;           /* ... as read */
-    bool released;                       /* ... and the lease was given back since */
+    uint64_t events;           /* told to the history so far */
+    uint64_t request;          /* claimed and not finished; 0: none */
+    struct rows_request asked; /* ... as read */
+    bool claiming;             /* ... a claim of it is under way */
+    bool released;             /* ... and the lease was given back since */
+    enum {
+        REQUEST_CLAIMING,
+        REQUEST_UNSETTLED, /* a claim of it may have been applied, or may yet be */
+        REQUEST_ACTED_ON
+    } asked_state;
     uint64_t hold_request;               /* the one behind the hold that renewals carry ... */
     char hold_reason[ROWS_TEXT_MAX + 1]; /* ... and who asked for it, why */
     char namesake[ROWS_ADDRESS_MAX + 1]; /* where another sidecar of our name is (R10) */

@@ -1,6 +1,7 @@
 /*
  * What operators ask for through the request table: read while leading, claimed before acting, so that none
- * acts twice, and answered with an outcome once the core has done it.
+ * acts twice, and answered with an outcome once the core has done it. A claim whose answer is lost may be
+ * applied at any later time: it is settled by another one, since only one of them can be.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,10 +14,35 @@ static bool leads(const struct node *n)
     return n->lease.role == LEASE_LEADER && !n->lease.handover;
 }
 
+static void finish(struct node *n, const char *outcome)
+{
+    client_finish(n->client, n->request, outcome);
+    n->request = 0;
+}
+
+/*
+ * The core says nothing of a hold that ended before any write with it was confirmed: there is no news in it.
+ * But while a request is open no other one is looked at.
+ */
+static void end_unconfirmed(struct node *n)
+{
+    bool hold = n->asked.action == ROWS_HOLD || n->asked.action == ROWS_UNHOLD;
+
+    if (n->asked_state != REQUEST_ACTED_ON || !hold || n->lease.hold_confirmed ||
+        lease_hold_left_ns(&n->lease) != 0)
+        return;
+    finish(n, n->asked.action == ROWS_HOLD ? "refused: the hold was over before the database confirmed it"
+                                           : "done: the hold is over, the database had never confirmed it");
+}
+
 void requests_poll(void *userdata)
 {
     struct node *n = userdata;
 
+    if (n->request != 0 && n->asked_state == REQUEST_UNSETTLED && !n->claiming)
+        n->claiming = client_claim(n->client, n->request) == 0;
+    if (n->request != 0)
+        end_unconfirmed(n);
     if (n->lease.role == LEASE_LEADER && n->request == 0)
         client_requests(n->client);
     loop_timer(n->loop, NODE_TIMER_REQUESTS, n->config->timing.poll_ns, requests_poll, n);
@@ -35,16 +61,12 @@ void requests_read(struct node *n, const struct client_answer *a)
     n->request = q->id;
     n->released = false;
     n->asked = *q;
+    n->asked_state = REQUEST_CLAIMING;
+    n->claiming = true;
     /* Whoever may ask wrote these: quoted, or they could pass for fields of this log. */
     log_info("request", "lease=%s id=%llu action=%s who=%s why=%s for_epoch=%llu", n->config->name,
              (unsigned long long)q->id, rows_action_name(q->action), log_quote(q->who, who, sizeof who),
              log_quote(q->why, why, sizeof why), (unsigned long long)q->epoch);
-}
-
-static void finish(struct node *n, const char *outcome)
-{
-    client_finish(n->client, n->request, outcome);
-    n->request = 0;
 }
 
 static void act(struct node *n)
@@ -72,15 +94,24 @@ static void act(struct node *n)
     case ROWS_RELEASE: finish(n, "refused: no sidecar does this"); return;
     }
     memcpy(e.request.target, q->target, sizeof e.request.target);
+    n->asked_state = REQUEST_ACTED_ON;
     node_feed(n, &e);
 }
 
 void requests_claimed(struct node *n, const struct client_answer *a)
 {
+    bool unsettled = n->asked_state == REQUEST_UNSETTLED;
+    bool tells = a->answer == LEASE_ANSWER_ROW || a->answer == LEASE_ANSWER_MISMATCH;
+
     if (a->request != n->request)
         return;
-    if (a->answer != LEASE_ANSWER_ROW)
-        n->request = 0; /* somebody was quicker, or nobody knows: it is read again */
+    n->claiming = false;
+    if (a->answer == LEASE_ANSWER_UNKNOWN || (unsettled && !tells))
+        n->asked_state = REQUEST_UNSETTLED; /* claimed once more by requests_poll() */
+    else if (a->answer == LEASE_ANSWER_MISMATCH && unsettled)
+        finish(n, "refused: the database did not say in time that it was claimed: ask again");
+    else if (a->answer != LEASE_ANSWER_ROW)
+        n->request = 0; /* somebody was quicker, or it was not sent: it is read again */
     else if (!leads(n))
         finish(n, "refused: this member does not lead any more");
     else if (n->asked.epoch != 0 && n->asked.epoch != n->lease.own.epoch)
@@ -96,7 +127,7 @@ void requests_noted(struct node *n, const struct lease_command *c)
     bool follows = c->note.note == LEASE_NOTE_ROLE && c->note.role == LEASE_FOLLOWER;
     char outcome[ROWS_TEXT_MAX + 1];
 
-    if (n->request == 0)
+    if (n->request == 0 || n->asked_state != REQUEST_ACTED_ON)
         return;
     n->released = n->released || c->note.note == LEASE_NOTE_RELEASED;
     if (follows && hold) {

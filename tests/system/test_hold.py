@@ -1,8 +1,10 @@
 """Holds (R12): a longer lease instead of a pause. And names (R10): of two live sidecars with one name the newcomer ends."""
 import json
 import re
+import contextlib
 import time
 
+import pytest
 from sidecars import Sidecar, wait_for
 
 TTL = 6.0
@@ -48,6 +50,63 @@ def test_hold_outlives_a_restart_of_the_sidecar(three):
     wait_for("the resume", lambda: leader.role() == "leader", TTL)
     assert leader.status()["hold_left_ms"] > 40000
     assert row(three)[4].endswith(": new sidecar")
+
+
+@pytest.fixture
+def pair(group):
+    for index in (1, 2):
+        group.add(index)
+    group.init().start().wait_leader(10)
+    wait_for("a follower", lambda: "follower" in [m.role() for m in group.members], 10)
+    return group
+
+
+def ask(group, call, *args):
+    """Through SQL, as people may. Returns the request's number."""
+    group.lab.nodes[0].query(f"CALL galera_lease.{call}", (group.lease, *args))
+    return group.lab.nodes[0].query("SELECT MAX(id) FROM galera_lease.request WHERE lease = %s", (group.lease,))[0][0]
+
+
+def outcome(group, request):
+    return wait_for(f"the outcome of request {request}", lambda: group.lab.nodes[0].query(
+        "SELECT outcome FROM galera_lease.request WHERE id = %s", (request,))[0][0], 15)
+
+
+def steps_down(group, leader):
+    """A leader with an open request hears no other one."""
+    assert outcome(group, ask(group, "step_down(%s, %s)", "still heard?")).startswith("done: ")
+    group.wait_leader(15, other_than=leader)
+
+
+@contextlib.contextmanager
+def trigger(group, table, condition, action):
+    """Before every change of such a row of this lease, on every node."""
+    group.lab.nodes[0].query(f"CREATE TRIGGER galera_lease.trouble BEFORE UPDATE ON galera_lease.{table} FOR EACH ROW "
+                             f"IF {condition} THEN {action}; END IF")
+    try:
+        yield
+    finally:
+        group.lab.nodes[0].query("DROP TRIGGER galera_lease.trouble")
+
+
+def test_hold_that_ends_before_it_is_confirmed(pair):
+    """No write with it is ever done, and the core has nothing to say of its end: the next request is heard all the same."""
+    leader = pair.leader()
+    with trigger(pair, "lease", f"NEW.name = '{pair.lease}' AND NEW.hold_until IS NOT NULL", "SIGNAL SQLSTATE '45000'"):
+        request = ask(pair, "hold(%s, %s, %s)", "1", "short")
+        assert outcome(pair, request) == "refused: the hold was over before the database confirmed it"
+    assert leader.role() == "leader"
+    steps_down(pair, leader)
+
+
+def test_claim_whose_answer_is_lost(pair):
+    """It is applied after the sidecar gave it up: not acted on, and finished all the same."""
+    leader = pair.leader()
+    with trigger(pair, "request", f"NEW.lease = '{pair.lease}' AND OLD.claimed_by = ''", f"DO SLEEP({0.75 * TTL})"):
+        request = ask(pair, "hold(%s, %s, %s)", "600", "long")
+        assert outcome(pair, request).startswith("refused: the database did not say in time")
+    assert row(pair)[3] == 0 and leader.role() == "leader"
+    steps_down(pair, leader)
 
 
 def test_newcomer_with_a_live_name_ends(three):
