@@ -31,14 +31,19 @@ bool listing_has_leader(const struct listing *l)
     return false;
 }
 
-bool listing_acts(const struct listing *l, const struct rows_member *m)
+bool listing_stops(const struct listing *l, const struct rows_member *m)
 {
     static const enum lease_role stops[] = {LEASE_DEMOTING, LEASE_FENCED, LEASE_FOLLOWER};
 
     for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
         if (strcmp(m->role, lease_role_name(stops[i])) == 0)
-            return false;
-    return holds(l, m) && !rows_member_silent(m, l->ttl_ms, l->row);
+            return holds(l, m);
+    return false;
+}
+
+bool listing_acts(const struct listing *l, const struct rows_member *m)
+{
+    return holds(l, m) && !listing_stops(l, m) && !rows_member_silent(m, l->ttl_ms, l->row);
 }
 
 uint64_t listing_epoch(const struct listing *l, const struct rows_member *m)

@@ -31,6 +31,9 @@ bool listing_has_leader(const struct listing *listing);
  */
 bool listing_acts(const struct listing *listing, const struct rows_member *member);
 
+/* Does it hold the lease, and is stopping its controller, or has? */
+bool listing_stops(const struct listing *listing, const struct rows_member *member);
+
 /* Its comment in the last column. */
 void listing_comment(const struct listing *listing, const struct rows_member *member, char *buf, size_t size);
 

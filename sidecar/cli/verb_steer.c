@@ -12,8 +12,10 @@
 #include "util/cleanup.h"
 #include "util/clocks.h"
 
-#define POLL_NS      50000000
-#define ERROR_SIGNAL 1644 /* ER_SIGNAL_EXCEPTION */
+#define POLL_NS          50000000
+#define RELEASE_RENEWALS 2 /* that do not come, before a lease is taken from its holder ... */
+#define RELEASE_SLACK_NS (500 * LEASE_NS_PER_MS) /* ... and what else must be done in the time limit */
+#define ERROR_SIGNAL     1644                    /* ER_SIGNAL_EXCEPTION */
 
 /* @outcome NULL: it is not known, or was not waited for. */
 static int print_outcome(const struct cli_options *o, uint64_t request, const char *claimed_by,
@@ -58,10 +60,33 @@ static int await_outcome(const struct cli_options *o, struct sync *sync, uint64_
     }
 }
 
+/* Member rows are bookkeeping, which may fail where renewals do not: a row that is renewed has a living
+ * holder. */
+static int watch_row(struct sync *sync, const char *lease, struct lease_row *row, uint64_t renew_ns)
+{
+    const struct lease_version seen = row->version;
+    uint64_t ns = RELEASE_RENEWALS * renew_ns;
+
+    nanosleep(
+        &(struct timespec){.tv_sec = (time_t)(ns / LEASE_NS_PER_S), .tv_nsec = (long)(ns % LEASE_NS_PER_S)},
+        NULL);
+    int r = session_lease(sync, lease, row);
+
+    if (r != CLI_OK || row->state == LEASE_ROW_FREE ||
+        (row->version.epoch == seen.epoch && row->version.counter == seen.counter))
+        return r;
+    fprintf(stderr,
+            "galera-lease: %s is not seen among the members, but renewed the lease just now: its sidecar is "
+            "alive. "
+            "Ask it with step-down, or stop it first\n",
+            row->holder);
+    return CLI_FAILED;
+}
+
 /* Break-glass is for a holder that is gone or can't stop its controller, not for one that leads and answers.
  */
-static int may_release(struct sync *sync, struct sync_ask *wanted, const struct lease_row *row,
-                       uint64_t ttl_ms)
+static int may_release(struct sync *sync, struct sync_ask *wanted, struct lease_row *row,
+                       const struct lease_timing *timing)
 {
     _cleanup_(freep) struct rows_member *members = NULL;
     struct sync_error error = {0};
@@ -70,11 +95,16 @@ static int may_release(struct sync *sync, struct sync_ask *wanted, const struct 
 
     if (r != 0)
         return session_failed("cannot read the members", r, &error);
-    const struct listing listing = {
-        .lease = wanted->lease, .row = row, .ttl_ms = ttl_ms, .members = members, .count = count};
+    const struct listing listing = {.lease = wanted->lease,
+                                    .row = row,
+                                    .ttl_ms = timing->ttl_ns / LEASE_NS_PER_MS,
+                                    .members = members,
+                                    .count = count};
+    bool stops = false;
 
     wanted->epoch = row->version.epoch;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        stops = stops || listing_stops(&listing, &members[i]);
         if (listing_acts(&listing, &members[i])) {
             fprintf(stderr,
                     "galera-lease: %s holds the lease and its sidecar is alive: ask it with step-down, it "
@@ -83,18 +113,22 @@ static int may_release(struct sync *sync, struct sync_ask *wanted, const struct 
                     members[i].member.name);
             return CLI_FAILED;
         }
-    return CLI_OK;
+    }
+    /* One that cannot stop its controller goes on renewing, and is what this is for. */
+    return stops || row->state == LEASE_ROW_FREE ? CLI_OK
+                                                 : watch_row(sync, wanted->lease, row, timing->renew_ns);
 }
 
 /* Asks; nobody leading is an answer, not a failure. */
-static int ask(struct sync *sync, struct sync_ask *wanted, uint64_t ttl_ms, uint64_t *ret_request)
+static int ask(struct sync *sync, struct sync_ask *wanted, const struct lease_timing *timing,
+               uint64_t *ret_request)
 {
     struct sync_error error = {0};
     struct lease_row row;
     int r = session_lease(sync, wanted->lease, &row);
 
     if (r == CLI_OK && wanted->action == ROWS_RELEASE)
-        r = may_release(sync, wanted, &row, ttl_ms);
+        r = may_release(sync, wanted, &row, timing);
     if (r != CLI_OK)
         return r;
     if (row.state == LEASE_ROW_FREE && wanted->action != ROWS_ACK) {
@@ -113,6 +147,20 @@ static int ask(struct sync *sync, struct sync_ask *wanted, uint64_t ttl_ms, uint
                : code;
 }
 
+/* Rather than look for a shorter time than it takes to be sure. */
+static int enough_time(const struct cli_options *o, const struct lease_timing *timing)
+{
+    uint64_t least_ns = RELEASE_RENEWALS * timing->renew_ns + RELEASE_SLACK_NS;
+
+    if (o->timeout_ns >= least_ns)
+        return CLI_OK;
+    fprintf(stderr,
+            "galera-lease release: give --timeout %llums or more: the lease is watched for the time of %d "
+            "renewals first\n",
+            (unsigned long long)(least_ns / LEASE_NS_PER_MS), RELEASE_RENEWALS);
+    return CLI_USAGE;
+}
+
 static int steer(const struct cli_options *o, enum rows_action action)
 {
     static struct config config;
@@ -121,6 +169,8 @@ static int steer(const struct cli_options *o, enum rows_action action)
     uint64_t request = 0, until = clocks_boot_ns() + o->timeout_ns - o->timeout_ns / 10;
     int r = session_config(o, false, &config);
 
+    if (r == CLI_OK && action == ROWS_RELEASE)
+        r = enough_time(o, &config.timing);
     if (r == CLI_OK)
         r = session_open(o, &config, &sync);
     if (r != CLI_OK)
@@ -131,7 +181,7 @@ static int steer(const struct cli_options *o, enum rows_action action)
                               .hold_s = o->hold_ns / LEASE_NS_PER_S,
                               .why = o->reason ? o->reason : ""};
 
-    r = ask(sync, &wanted, config.timing.ttl_ns / LEASE_NS_PER_MS, &request);
+    r = ask(sync, &wanted, &config.timing, &request);
     if (r != CLI_OK)
         return r;
     if (!o->wait)

@@ -134,3 +134,20 @@ def test_release_of_a_controller_that_a_person_stopped(three):
     three.wait_leader(5, other_than=leader)
     wait_for("its controller", lambda: len(three.observer.spans()) == 2, 5)
     told(history(other), ("", "asked: release", "switched off"), ("", "answered: release", "done"))
+
+
+def test_release_of_a_leader_whose_heartbeat_alone_is_lost(group):
+    """Among the members it looks gone; the lease says that it is not."""
+    leader = group.add(1)
+    group.init().start().wait_leader(10)
+    group.lab.nodes[0].query("CREATE TRIGGER galera_lease.silenced BEFORE UPDATE ON galera_lease.member FOR EACH ROW "
+                             f"IF NEW.lease = '{group.lease}' THEN SIGNAL SQLSTATE '45000'; END IF")
+    try:
+        wait_for("its silence", lambda: "Not seen" in leader.cli("list", "--long").stdout, 15)
+        refused = leader.cli("release", "--i-stopped-it", "--reason", "it looks gone")
+        assert refused.returncode == 1 and "renewed the lease just now" in refused.stderr, refused.stdout + refused.stderr
+        short = leader.cli("release", "--i-stopped-it", "--reason", "it looks gone", "--timeout", "1s")
+        assert short.returncode == 2 and "give --timeout 1700ms or more" in short.stderr, short.stderr
+    finally:
+        group.lab.nodes[0].query("DROP TRIGGER galera_lease.silenced")
+    assert leader.role() == "leader" and len(group.observer.spans()) == 1
