@@ -6,21 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "util/log.h"
 
-#define GUARDIAN_RETRY_NS (100 * LEASE_NS_PER_MS)
-#define TICK_NS           LEASE_NS_PER_S
-#define FORGET_TICKS      600 /* a leader clears some of the old history this often */
-#define ERROR_REPEAT_NS   (30 * LEASE_NS_PER_S)
+#define TICK_NS         LEASE_NS_PER_S
+#define FORGET_TICKS    600 /* a leader clears some of the old history this often */
+#define ERROR_REPEAT_NS (30 * LEASE_NS_PER_S)
 
 static void on_wake(void *userdata);
 
 /* For the status page; it stands there until the next one, with its time. */
-static __attribute__((format(printf, 2, 3))) void remember_error(struct node *n, const char *format, ...)
+void node_remember_error(struct node *n, const char *format, ...)
 {
     va_list args;
 
@@ -31,7 +29,7 @@ static __attribute__((format(printf, 2, 3))) void remember_error(struct node *n,
 }
 
 /* What fails again and again is said once in a while, not at every try. */
-static bool said_lately(struct node *n, const char *text)
+bool node_said_lately(struct node *n, const char *text)
 {
     uint64_t now = hook_now_ns();
     unsigned oldest = 0;
@@ -140,7 +138,7 @@ static void on_saved(void *userdata)
 
     while (saver_take(n->saver, &id, &error)) {
         if (error < 0) {
-            remember_error(n, "state file: %s", strerror(-error));
+            node_remember_error(n, "state file: %s", strerror(-error));
             log_error(
                 "state",
                 "lease=%s folder=%s error=\"%s\" action=\"nothing is started or released until it can be "
@@ -153,78 +151,6 @@ static void on_saved(void *userdata)
     }
 }
 
-/* ---------------------------------------------------------------- guardian */
-
-static void start_guardian(void *userdata);
-
-static void on_guardian_end(void *userdata)
-{
-    struct node *n = userdata;
-    struct lease_event e = {.type = LEASE_EVENT_GUARDIAN, .guardian = {.news = LEASE_GUARDIAN_DOWN}};
-
-    loop_unwatch(n->loop, n->keeper.pidfd);
-    int status = keeper_reap(&n->keeper);
-
-    remember_error(n, "the guardian ended: %s %d", WIFEXITED(status) ? "exit" : "signal",
-                   WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    if (!said_lately(n, n->last_error))
-        log_error("guardian",
-                  "lease=%s what=\"the guardian ended\" status=\"%s\" means=\"nothing but this sidecar stops "
-                  "the controller until it is back; if it dies again and again the lease is given away\" "
-                  "action=\"started again\"",
-                  n->config->name, strchr(n->last_error, ':') + 2);
-    node_feed(n, &e);
-    if (hook_now_ns() - n->guardian_started_ns > GUARDIAN_RETRY_NS)
-        start_guardian(n);
-    else
-        loop_timer(n->loop, NODE_TIMER_GUARDIAN, GUARDIAN_RETRY_NS / 2, start_guardian, n);
-}
-
-static void start_guardian(void *userdata)
-{
-    struct node *n = userdata;
-    struct lease_event e = {.type = LEASE_EVENT_GUARDIAN, .guardian = {.news = LEASE_GUARDIAN_UP}};
-    int r = keeper_start(&n->keeper);
-
-    n->guardian_started_ns = hook_now_ns();
-    n->counters.guardian_starts += r == 0;
-    if (r == 0)
-        r = loop_watch(n->loop, n->keeper.pidfd, on_guardian_end, n);
-    if (r < 0) {
-        keeper_kill(&n->keeper); /* one whose end nobody would hear of; the core was not told of it */
-        remember_error(n, "guardian: %s", strerror(-r));
-        if (!said_lately(n, n->last_error))
-            log_error("guardian",
-                      "lease=%s path=%s error=\"%s\" means=\"this member does not lead without it\" "
-                      "action=\"tried again\"",
-                      n->config->name, n->guardian_path, strerror(-r));
-        loop_timer(n->loop, NODE_TIMER_GUARDIAN, GUARDIAN_RETRY_NS, start_guardian, n);
-        return;
-    }
-    node_feed(n, &e);
-}
-
-static void on_guardian_news(void *userdata)
-{
-    struct node *n = userdata;
-    struct lease_event e = {.type = LEASE_EVENT_GUARDIAN};
-    uint64_t count, epoch;
-
-    if (read(n->keeper.notify_fd, &count, sizeof count) < 0)
-        return;
-    if (!page_fencing(n->page))
-        return;
-    if (!n->lease.fencing) {
-        e.guardian.news = LEASE_GUARDIAN_FENCING;
-        node_feed(n, &e);
-    }
-    if (page_stopped(n->page, &epoch)) {
-        e.guardian.news = LEASE_GUARDIAN_STOPPED;
-        e.guardian.epoch = epoch;
-        node_feed(n, &e);
-    }
-}
-
 /* ---------------------------------------------------------------- database */
 
 static void note_error(struct node *n, const struct client_answer *a)
@@ -233,8 +159,8 @@ static void note_error(struct node *n, const struct client_answer *a)
 
     if (a->error == 0)
         return;
-    remember_error(n, "%s: %u %s", a->endpoint ? a->endpoint : "", a->error, a->text ? a->text : "");
-    if (!said_lately(n, n->last_error))
+    node_remember_error(n, "%s: %u %s", a->endpoint ? a->endpoint : "", a->error, a->text ? a->text : "");
+    if (!node_said_lately(n, n->last_error))
         log_warning("database", "lease=%s endpoint=%s error=%u text=%s answer=%s", n->config->name,
                     a->endpoint ? a->endpoint : "-", a->error,
                     log_quote(a->text ? a->text : "", quoted, sizeof quoted), lease_answer_name(a->answer));
@@ -244,8 +170,8 @@ void node_silent(struct node *n, const char *endpoint)
 {
     if (!endpoint)
         return;
-    remember_error(n, "%s: no answer in time", endpoint);
-    if (!said_lately(n, n->last_error))
+    node_remember_error(n, "%s: no answer in time", endpoint);
+    if (!node_said_lately(n, n->last_error))
         log_warning(
             "database",
             "lease=%s endpoint=%s error=0 text=\"no answer in time\" action=\"on through another endpoint\"",
@@ -399,14 +325,14 @@ int node_start(struct node *n, const struct lease_memory *memory)
     if (r >= 0)
         r = loop_watch(n->loop, client_fd(n->client), on_client, n);
     if (r >= 0)
-        r = loop_watch(n->loop, n->keeper.notify_fd, on_guardian_news, n);
+        r = loop_watch(n->loop, n->keeper.notify_fd, guardian_heard, n);
     if (r < 0)
         return r;
     publish_start(n);
     announce_start(n);
     watches_start(n);
     node_feed(n, &e);
-    start_guardian(n);
+    guardian_start(n);
     on_beat(n);
     requests_poll(n);
     on_tick(n);

@@ -109,7 +109,14 @@ int node_start(struct node *node, const struct lease_memory *memory);
 void execute(struct node *node, const struct lease_commands *commands);
 void execute_hook_poll(void *node);
 void node_queue(struct node *node, const struct lease_event *event);
-void node_silent(struct node *node, const char *endpoint); /* it did not answer in time; NULL: none */
+/* The last error, for the status page, with its time. */
+void node_remember_error(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool node_said_lately(struct node *node, const char *text); /* else it counts as said now */
+void node_silent(struct node *node, const char *endpoint);  /* it did not answer in time; NULL: none */
+
+/* guardian.c: for the loop; the first start cannot fail, it is tried again. */
+void guardian_start(void *node);
+void guardian_heard(void *node);
 
 /* leftover.c: a promote that runs is written down; the next start kills what is left of it. */
 void leftover_begun(const struct node *node, pid_t pid); /* a step of it, and the next */

@@ -79,6 +79,25 @@ void db_append(struct world *w, const struct lease_row *row, bool exists, bool t
         tally.takeovers++;
 }
 
+/*
+ * A hold that still lasts, and of which the row would say nothing any more. Nobody could observe it but those
+ * who had read it: its holder, cut off, may act for longer than anybody watches. Not promised, see README's
+ * limits.
+ */
+static bool forgets_a_hold(struct world *w, uint64_t entries)
+{
+    struct database *db = &w->db;
+    uint64_t kept_ms = entry(db, db->head - entries)->row.ttl_ms;
+
+    for (uint64_t i = 0; i < entries; i++) {
+        const struct write_set *e = entry(db, db->head - i);
+
+        if (e->row.ttl_ms > kept_ms && e->at + e->row.ttl_ms * MS > w->now)
+            return true;
+    }
+    return false;
+}
+
 /* Commits that were acknowledged are gone. */
 void db_lose(struct world *w, uint64_t entries)
 {
@@ -92,6 +111,8 @@ void db_lose(struct world *w, uint64_t entries)
      * down to there, nobody can observe. */
     while (entries > 0 && db_head(w)->row.version.epoch != 0 &&
            entry(db, db->head - entries)->row.version.epoch == 0)
+        entries--;
+    while (entries > 0 && forgets_a_hold(w, entries))
         entries--;
     uint64_t from = entry(db, db->head - entries)->at;
     uint64_t highest = db_head(w)->highest;

@@ -330,12 +330,26 @@ static uint64_t longest_ttl(const struct world *w)
     return most;
 }
 
+static uint64_t longest_pause(const struct world *w)
+{
+    uint64_t until = 0;
+
+    for (unsigned i = 0; i < w->options.members; i++) {
+        const struct host *h = &w->hosts[i];
+
+        if (h->sidecar.paused_until > until)
+            until = h->sidecar.paused_until;
+        if (h->guardian.paused_until > until)
+            until = h->guardian.paused_until;
+    }
+    return until;
+}
+
 static void heal_hosts(struct world *w)
 {
     for (unsigned i = 0; i < w->options.members; i++) {
         struct host *h = &w->hosts[i];
 
-        h->sidecar.paused_until = h->guardian.paused_until = 0;
         h->disk_bad_until = 0;
         h->mode[0] = h->mode[1] = h->mode[2] = HOOKS_WELL;
         h->controller.unkillable = false;
@@ -359,6 +373,12 @@ void heal(struct world *w)
 
     if (w->faults_done < FAULTS_MIN) { /* a run shows little without enough of them */
         schedule(w, w->options.fault_gap_ns, EV_HEAL, 0, 0, 0, 0);
+        return;
+    }
+    uint64_t held_up = longest_pause(w);
+
+    if (held_up > w->now) { /* what reached a process that stands still waits until it goes on */
+        schedule(w, held_up - w->now, EV_HEAL, 0, 0, 0, 0);
         return;
     }
     w->healed = true;
