@@ -83,6 +83,12 @@ class Observer:
                 found.append((*key, first, end))
         return sorted(found, key=lambda s: s[3])
 
+    def longest_gap_s(self):
+        """How long no controller acted between two that did, at most; None: there were no two."""
+        spans = self.spans()
+        gaps = [after[3] - max(s[4] for s in spans[:i + 1]) for i, after in enumerate(spans[1:])]
+        return round(max(gaps) / 1e9, 3) if gaps else None
+
     def stop(self):
         self.stopping = True
         self.thread.join()

@@ -69,6 +69,7 @@ def group(lab, tmp_path, request):
         return
     for said in group.replay():
         taken.add(said)
+    request.node.user_properties += [("starts", len(observer.spans())), ("longest_gap_s", observer.longest_gap_s())]
     assert observer.judge() == [], "\n".join(m.log_text() for m in group.members)
     try:
         wait_for("the end of all that it started", lambda: not group.left(), 10)
