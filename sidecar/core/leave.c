@@ -159,9 +159,11 @@ static void back_off(struct lease *l)
 
     switch (l->reason) {
     case LEASE_REASON_PROMOTE_FAILED:
+        wait = ttl << (l->promote_failures < 4 ? l->promote_failures : 4);
+        break;
     case LEASE_REASON_UNVERIFIED:
     case LEASE_REASON_UNHEALTHY:
-    case LEASE_REASON_GUARDIAN: wait = ttl << (l->promote_failures < 4 ? l->promote_failures : 4); break;
+    case LEASE_REASON_GUARDIAN: wait = ttl; break;
     case LEASE_REASON_STEP_DOWN:
     case LEASE_REASON_SWITCHOVER: wait = ttl / 2; break;
     case LEASE_REASON_NONE:

@@ -21,7 +21,7 @@ class Host:
         net.spaces.append(self.ns)
         sh("ip", "link", "add", f"{self.ns}v", "type", "veth", "peer", "name", "eth0", "netns", self.ns)
         sh("ip", "link", "set", f"{self.ns}v", "netns", net.switch)
-        sh("ip", "-n", net.switch, "link", "set", f"{self.ns}v", "master", "br0", "up")
+        sh("nsenter", f"--net=/run/netns/{net.switch}", "ip", "link", "set", f"{self.ns}v", "master", "br0", "up")
         for words in ("link set lo up", "link set eth0 up", f"addr add {address}/24 dev eth0"):
             self.ip(*words.split())
         self.mac = self.ip("-o", "link", "show", "eth0").split("link/ether ")[1].split()[0]
@@ -51,8 +51,8 @@ class Net:
         self.switch = f"{self.prefix}s"
         self.spaces = [self.switch]
         sh("ip", "netns", "add", self.switch)
-        sh("ip", "-n", self.switch, "link", "add", "br0", "type", "bridge")
-        sh("ip", "-n", self.switch, "link", "set", "br0", "up")
+        sh("nsenter", f"--net=/run/netns/{self.switch}", "ip", "link", "add", "br0", "type", "bridge")
+        sh("nsenter", f"--net=/run/netns/{self.switch}", "ip", "link", "set", "br0", "up")
         self.a, self.b, self.neighbour = (Host(self, n, f"10.9.8.{i}", folder) for i, n in enumerate("abn", 1))
         for host in (self.a, self.b):
             host.configure()

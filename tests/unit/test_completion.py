@@ -18,10 +18,10 @@ printf '%s\\n' "${COMPREPLY[@]}"
 '''
 
 
-def complete(*words, before=(), cwd=None):
+def complete(*words, script=SCRIPT, cwd=None):
     """What is offered for the last of the words."""
-    done = subprocess.run([*before, "bash", "--norc", "-c", ASK, "bash", "galera-lease", *words], capture_output=True, text=True,
-                          timeout=20, cwd=cwd, env={"PATH": f"{BINARY.parent}:{os.environ['PATH']}", "SCRIPT": str(SCRIPT)})
+    done = subprocess.run(["bash", "--norc", "-c", ASK, "bash", "galera-lease", *words], capture_output=True, text=True,
+                          timeout=20, cwd=cwd, env={"PATH": f"{BINARY.parent}:{os.environ['PATH']}", "SCRIPT": str(script)})
     assert (done.returncode, done.stderr) == (0, "")
     return sorted(line for line in done.stdout.splitlines() if line)
 
@@ -62,12 +62,17 @@ def test_files(tmp_path):
 
 
 def test_leases(tmp_path):
-    """In a mount namespace, so that /etc is the test's own."""
-    make = 'mount -t tmpfs none /etc && mkdir /etc/galera-lease && touch /etc/galera-lease/cmon.conf /etc/galera-lease/ci.conf && exec "$@"'
-    own = ("unshare", "-m", "sh", "-c", make, "sh")
-    assert complete("list", "--lease", "", before=own) == ["ci", "cmon"]
-    assert complete("list", "--lease", "cm", before=own) == ["cmon"]
-    assert complete("list", "--lease", "=", "ci", before=own) == ["ci"]
-    assert complete("list", "--lease", "=", before=own) == ["ci", "cmon"]
-    none = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs none /etc && exec "$@"', "sh")
-    assert complete("list", "--lease", "", before=none) == []
+    """The script as it is, but for the folder that it looks into."""
+    script = SCRIPT.read_text()
+    assert script.count("/etc/galera-lease") == 1
+    elsewhere, folder = tmp_path / "script", tmp_path / "etc"
+    elsewhere.write_text(script.replace("/etc/galera-lease", str(folder)))
+    assert complete("list", "--lease", "", script=elsewhere) == []
+    folder.mkdir()
+    assert complete("list", "--lease", "", script=elsewhere) == []
+    for name in ("cmon", "ci"):
+        (folder / f"{name}.conf").touch()
+    assert complete("list", "--lease", "", script=elsewhere) == ["ci", "cmon"]
+    assert complete("list", "--lease", "cm", script=elsewhere) == ["cmon"]
+    assert complete("list", "--lease", "=", "ci", script=elsewhere) == ["ci"]
+    assert complete("list", "--lease", "=", script=elsewhere) == ["ci", "cmon"]
