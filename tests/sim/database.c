@@ -98,6 +98,15 @@ static bool forgets_a_hold(struct world *w, uint64_t entries)
     return false;
 }
 
+/* It has what the others do not: it is let in again only with their data, and what ran there has ended. */
+static void takes_a_new_copy(struct database *db, unsigned node)
+{
+    db->nodes[node].applied = db->head;
+    for (unsigned i = 0; i < STMTS_MAX; i++)
+        if (db->stmts[i].used && db->stmts[i].node == node)
+            db->stmts[i].node_gen = db->nodes[node].gen - 1;
+}
+
 /* Commits that were acknowledged are gone. */
 void db_lose(struct world *w, uint64_t entries)
 {
@@ -125,7 +134,7 @@ void db_lose(struct world *w, uint64_t entries)
           db_head(w)->row.version.epoch, db_head(w)->row.version.counter);
     for (unsigned i = 0; i < db->count; i++)
         if (db->nodes[i].applied > db->head)
-            db->nodes[i].applied = db->head;
+            takes_a_new_copy(db, i);
     for (unsigned m = 0; entries > 0 && m < HOSTS_MAX; m++)
         while (db->members[m][0].there && db->members[m][0].at > from) {
             memmove(&db->members[m][0], &db->members[m][1], (VERSIONS - 1) * sizeof db->members[m][0]);

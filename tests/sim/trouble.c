@@ -310,6 +310,10 @@ static uint64_t shortest_backoff(const struct world *w)
             left = w->options.timing.ttl_ns << (l->promote_failures < 3 ? l->promote_failures + 1 : 4);
         if (w->hosts[i].sidecar.alive && l->backoff_fast_ns > l->now.fast_ns)
             left = l->backoff_fast_ns - l->now.fast_ns;
+        if (w->hosts[i].sidecar.alive && l->role == LEASE_DEMOTING &&
+            l->reason == LEASE_REASON_PROMOTE_FAILED)
+            left = w->options.timing.ttl_ns
+                   << (l->promote_failures < 4 ? l->promote_failures : 4); /* from its end on */
         if (left < least)
             least = left;
     }
