@@ -7,6 +7,14 @@ import tempfile
 from sidecars import ROOT
 
 
+def copy_sources(to):
+    """Without what earlier builds left, and without git, which need not be there."""
+    names = subprocess.run(["tests/lint/list-sources"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in names:
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, to / name, follow_symlinks=False)
+
+
 class Mutants:
     """One tree, patched and mended in turn: each build makes anew only what the patch touched."""
 
@@ -18,10 +26,7 @@ class Mutants:
     def _sources(self):
         source = self.tree / "source"
         if not source.exists():
-            source.mkdir()
-            for name in ("meson.build", "hooks", "packaging", "sidecar", "sql", "tests"):
-                copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-                copy(ROOT / name, source / name)
+            copy_sources(source)
             subprocess.run(["meson", "setup", source / "build", source], check=True, stdout=subprocess.DEVNULL)
         return source
 

@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pytest
-from sidecars import BINARY, BUILD, ROOT, wait_for
+from mutant import copy_sources
+from sidecars import BINARY, BUILD, wait_for
 
 
 def replay(binary, *args):
@@ -58,8 +59,7 @@ def test_a_core_that_finds_itself_wrong_can_be_replayed(group):
     """A core whose invariant fails three seconds after it began to lead."""
     tree = pathlib.Path(f"{BUILD}-wrong-src")
     shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir()
-    subprocess.run(f"git -C {ROOT} ls-files -z | (cd {ROOT} && xargs -0 cp --parents -t {tree})", shell=True, check=True)
+    copy_sources(tree)
     source = tree / "sidecar/core/invariant.c"
     before = "    check_acting(l);\n"
     wrong = ("    lease_assert(l->role != LEASE_LEADER ||\n"
