@@ -49,8 +49,11 @@ void watch_row(struct lease *l, const struct lease_event *e, const struct lease_
     /* One that is renewed in its handover, because its stop is not confirmed, is no news (R6). */
     if (!l->row_known || !nonce_equal(&row->version.nonce, &l->row.version.nonce) ||
         row->state != l->row.state) {
-        if (row->state != LEASE_ROW_HELD)
+        if (row->state != LEASE_ROW_HELD) {
             l->quick_until_fast_ns = add_ns(l->now.fast_ns, lease_timing_demote_lead_ns(&l->config.timing));
+            /* It may be over before the read that is already planned. */
+            l->poll_fast_ns = min_u64(l->poll_fast_ns, add_ns(l->now.fast_ns, QUICK_POLL_NS));
+        }
     }
     if (!l->row_known || !version_equal(&row->version, &l->row.version)) {
         if (made_again(l, row))
