@@ -15,6 +15,7 @@ import time
 
 import pymysql
 from certificates import Authority
+from freezer import freeze
 
 TRUSTED_S = 7  # the ttl of most tests, and some
 TUNED = ("evs.suspect_timeout=PT1S;evs.keepalive_period=PT0.25S;evs.inactive_check_period=PT0.25S;"
@@ -123,7 +124,10 @@ class Node:
         return int(seqno), f"{uuid}:{seqno}"
 
     def signal(self, number):
-        os.kill(self.pid(), number)
+        if number == signal.SIGSTOP:
+            freeze(self.pid())
+        else:
+            os.kill(self.pid(), number)
 
     def kill(self):
         self.signal(signal.SIGKILL)

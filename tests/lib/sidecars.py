@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+from freezer import freeze
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("GALERA_LEASE_BUILD", ROOT / "build"))
 BINARY = BUILD / "sidecar/cli/galera-lease"
@@ -99,8 +101,11 @@ class Sidecar:
         return self.status().get("guardian_pid") or 0
 
     def signal(self, number):
-        self.disturbed = self.disturbed or number == signal.SIGSTOP
-        self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            self.disturbed = True
+            freeze(self.process.pid)
+        else:
+            self.process.send_signal(number)
 
     def kill(self):
         self.signal(signal.SIGKILL)

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import pytest
+from freezer import freeze
 from sidecars import BUILD, boottime_ns, wait_for
 from test_guard import applier_held
 from test_sidecar import hook_script
@@ -360,7 +361,7 @@ def test_sidecar_and_guardian_frozen_together(group, first):
     watched(group)
     old = spans(group)[0]
     guardian = leader.guardian()
-    os.kill(guardian, signal.SIGSTOP)
+    freeze(guardian)
     leader.signal(signal.SIGSTOP)
     group.wait_leader(20, other_than=leader)
     thawed = boottime_ns()
@@ -384,7 +385,7 @@ def test_sidecar_and_guardian_frozen_for_a_moment(three):
     """Shorter than the silence that a lease survives: nothing happens."""
     leader = three.leader()
     guardian = leader.guardian()
-    os.kill(guardian, signal.SIGSTOP)
+    freeze(guardian)
     leader.signal(signal.SIGSTOP)
     time.sleep(TTL / 4)
     leader.signal(signal.SIGCONT)

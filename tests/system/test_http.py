@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -144,6 +145,7 @@ def test_thawed_past_its_deadline(group):
         waiting.append(dial(leader.node, (leader.node.address, PORT)))
         waiting[-1].sendall(b"GET /leader HTTP/1.1\r\nHost: x\r\n\r\n")
     group.wait_leader(15, other_than=leader)
+    assert select.select(waiting, [], [], 0)[0] == []  # none was answered before, when it was true
     leader.signal(signal.SIGCONT)
     assert {read_reply(c).status for c in waiting} == {503}
     wait_for("a follower", lambda: code(leader, "/follower") == 200, 10)
