@@ -1,15 +1,22 @@
 """The one table of a bench run, and what fills it: each row as it comes, all of them again, aligned, at the end."""
 import os
 import pathlib
+import random
 import re
 import statistics
 import subprocess
+import time
 
 RUNS = int(os.environ.get("GALERA_LEASE_BENCH_RUNS", "20"))  # repetitions of a fault; 1 or 2 to try a change
 REST_S = 30 if RUNS >= 5 else 5  # how long a quiet system is watched
 
 HEAD = ("what", "who", "min", "median", "max", "unit", "runs", "aim or remark")
 rows = []
+
+
+def any_phase(ttl_s):
+    """A fault that always came as long after a renewal would show one end of what a fail-over takes."""
+    time.sleep(random.uniform(0, ttl_s / 3))  # the longest of the contenders' times between two renewals
 
 
 def _text(number):

@@ -11,7 +11,7 @@ import pytest
 from contenders import TTL_S, EtcdLock, GaleraLease
 from measure import cpu_s, log_times, smaps
 from sidecars import boottime_ns, wait_for
-from table import REST_S, RUNS, row
+from table import REST_S, RUNS, any_phase, row
 
 WATCH_S = 5
 
@@ -71,6 +71,7 @@ def fail_over(contender, strike, heal):
 def fail_overs(contender, what, strike, heal):
     found = []
     for _ in range(RUNS):
+        any_phase(TTL_S)
         found.append(fail_over(contender, strike, heal))
         time.sleep(TTL_S / 2)  # the next fault meets a calm system
     alive, led = sum(not f[3] for f in found), sum(f[4] for f in found)

@@ -4,7 +4,7 @@ import time
 import pytest
 from measure import counters, cpu_s, log_times, smaps, statements_of_counting
 from sidecars import boottime_ns, wait_for
-from table import REST_S, RUNS, row
+from table import REST_S, RUNS, any_phase, row
 
 TTL = 6.0
 
@@ -13,6 +13,7 @@ def test_cut(three):
     ratios = []
     for _ in range(RUNS):
         leader = three.wait_leader(30)
+        any_phase(TTL)
         before = len(three.observer.spans())
         cut = boottime_ns()
         leader.node.cut()
