@@ -16,6 +16,7 @@ BEGIN
     DECLARE lease_state VARCHAR(16) DEFAULT NULL;
     DECLARE lease_holder VARCHAR(63) DEFAULT '';
     DECLARE member_priority INT UNSIGNED DEFAULT NULL;
+    DECLARE member_why VARCHAR(255) DEFAULT '';
     DECLARE CONTINUE HANDLER FOR NOT FOUND BEGIN END;
 
     -- What can be said without looking anything up.
@@ -38,7 +39,7 @@ BEGIN
     IF mistake IS NULL THEN
         SET lease_key = lease_name, member_key = COALESCE(to_member, '');
         SELECT epoch, state, holder INTO lease_epoch, lease_state, lease_holder FROM galera_lease.lease WHERE name = lease_key;
-        SELECT priority INTO member_priority FROM galera_lease.member WHERE lease = lease_key AND name = member_key;
+        SELECT priority, why_not INTO member_priority, member_why FROM galera_lease.member WHERE lease = lease_key AND name = member_key;
         SET mistake = CASE
             WHEN lease_state IS NULL
                 THEN CONCAT('there is no such lease as ', lease_key, '; SELECT lease FROM galera_lease.leader lists them')
@@ -47,7 +48,8 @@ BEGIN
             WHEN asked = 'switchover' AND member_priority IS NULL
                 THEN CONCAT('there is no such member as ', member_key, '; SELECT name FROM galera_lease.controllers lists them')
             WHEN asked = 'switchover' AND member_priority = 0
-                THEN CONCAT(member_key, ' has priority 0 and never leads: raise its priority first, or name another')
+                THEN CONCAT(member_key, ' cannot take the lease now: ',
+                    IF(member_why IN ('', 'Another member holds the lease.'), 'Its priority is 0.', member_why), ' Name another, or ask again later')
             END;
     END IF;
     IF mistake IS NOT NULL THEN

@@ -31,19 +31,25 @@ bool listing_has_leader(const struct listing *l)
     return false;
 }
 
+static bool is(const struct rows_member *m, enum lease_role role)
+{
+    return strcmp(m->role, lease_role_name(role)) == 0;
+}
+
+/* What a member said that is not seen any more may be of a time before it led. */
+static bool holds_and_is_seen(const struct listing *l, const struct rows_member *m)
+{
+    return holds(l, m) && !rows_member_silent(m, l->ttl_ms, l->row);
+}
+
 bool listing_stops(const struct listing *l, const struct rows_member *m)
 {
-    static const enum lease_role stops[] = {LEASE_DEMOTING, LEASE_FENCED, LEASE_FOLLOWER};
-
-    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
-        if (strcmp(m->role, lease_role_name(stops[i])) == 0)
-            return holds(l, m);
-    return false;
+    return holds_and_is_seen(l, m) && (is(m, LEASE_DEMOTING) || is(m, LEASE_FENCED));
 }
 
 bool listing_acts(const struct listing *l, const struct rows_member *m)
 {
-    return holds(l, m) && !listing_stops(l, m) && !rows_member_silent(m, l->ttl_ms, l->row);
+    return holds_and_is_seen(l, m) && !listing_stops(l, m) && !is(m, LEASE_FOLLOWER);
 }
 
 uint64_t listing_epoch(const struct listing *l, const struct rows_member *m)

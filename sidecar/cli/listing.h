@@ -31,7 +31,7 @@ bool listing_has_leader(const struct listing *listing);
  */
 bool listing_acts(const struct listing *listing, const struct rows_member *member);
 
-/* Does it hold the lease, and is stopping its controller, or has? */
+/* Is it seen, holds the lease, and is stopping its controller? */
 bool listing_stops(const struct listing *listing, const struct rows_member *member);
 
 /* Its comment in the last column. */

@@ -10,6 +10,7 @@
 #include "util/cleanup.h"
 
 #define SINCE_DEFAULT_NS (LEASE_NS_PER_S * 3600 * 24)
+#define SHOWN_MAX        500 /* the newest; well within what one answer may be */
 
 enum { AT, MEMBER, EPOCH, WHAT, REASON, WHO, COLUMNS };
 
@@ -23,6 +24,7 @@ static const struct {
                       {"REASON", "reason", SCOLS_FL_TRUNC},
                       {"WHO", "who", 0}};
 
+/* One more than is shown: then there are older ones. */
 static int read_history(struct sync *sync, const char *lease, uint64_t since_ns, struct table **ret)
 {
     struct sync_error error = {0};
@@ -31,10 +33,10 @@ static int read_history(struct sync *sync, const char *lease, uint64_t since_ns,
 
     statement_init(&s, sql, sizeof sql);
     statement_add(&s,
-                  "SELECT at, member, epoch, what, reason, who FROM galera_lease.history "
+                  "SELECT at, member, epoch, what, reason, who FROM (SELECT * FROM galera_lease.history "
                   "WHERE lease = '%s' AND at >= UTC_TIMESTAMP(3) - INTERVAL %" PRIu64
-                  " SECOND ORDER BY at, number",
-                  lease, since_ns / LEASE_NS_PER_S);
+                  " SECOND ORDER BY at DESC, number DESC LIMIT %d) AS newest ORDER BY at, number",
+                  lease, since_ns / LEASE_NS_PER_S, SHOWN_MAX + 1);
     int r = statement_end(&s) < 0 ? statement_end(&s) : sync_query(sync, true, sql, ret, &error);
 
     return r == 0 ? CLI_OK : session_failed("cannot read the history", r, &error);
@@ -47,6 +49,11 @@ static const char *cell(const struct table *t, size_t row, size_t column, char *
     return buf;
 }
 
+static size_t first_shown(const struct table *t)
+{
+    return t->rows > SHOWN_MAX ? t->rows - SHOWN_MAX : 0;
+}
+
 static int print_table(const struct table *t)
 {
     struct libscols_table *out = scols_new_table();
@@ -57,7 +64,7 @@ static int print_table(const struct table *t)
         scols_table_set_termforce(out, SCOLS_TERMFORCE_NEVER);
     for (size_t c = 0; r == 0 && c < COLUMNS; c++)
         r = scols_table_new_column(out, columns[c].title, 0, columns[c].flags) ? 0 : -1;
-    for (size_t i = 0; r == 0 && i < t->rows; i++) {
+    for (size_t i = first_shown(t); r == 0 && i < t->rows; i++) {
         struct libscols_line *line = scols_table_new_line(out, NULL);
 
         r = line ? 0 : -1;
@@ -75,7 +82,7 @@ static int print_json(const struct table *t)
     json_auto_t *list = json_array();
     char text[ROWS_TEXT_MAX + 64];
 
-    for (size_t i = 0; i < t->rows; i++) {
+    for (size_t i = first_shown(t); i < t->rows; i++) {
         json_t *event = json_object();
 
         for (size_t c = 0; c < COLUMNS; c++) {
@@ -112,5 +119,10 @@ int verb_history(const struct cli_options *o)
         return r;
     if ((o->json ? print_json(table) : print_table(table)) != 0)
         return CLI_FAILED;
+    if (first_shown(table) > 0)
+        fprintf(stderr,
+                "galera-lease: these are the newest %d; give a shorter --since, or ask for older ones in SQL: "
+                "galera-lease-sql(7)\n",
+                SHOWN_MAX);
     return CLI_OK;
 }

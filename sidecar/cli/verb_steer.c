@@ -45,7 +45,9 @@ static int await_outcome(const struct cli_options *o, struct sync *sync, uint64_
         int r = sync_request_outcome(sync, request, claimed_by, outcome, &error);
 
         if (r != 0)
-            return session_failed("cannot read the outcome", r, &error);
+            return session_failed("the request is written and stays; galera-lease history tells its outcome, "
+                                  "which cannot be read now",
+                                  r, &error);
         if (outcome[0]) {
             bool done = strncmp(outcome, "done", 4) == 0;
 
@@ -139,6 +141,13 @@ static int ask(struct sync *sync, struct sync_ask *wanted, const struct lease_ti
     r = sync_request(sync, wanted, ret_request, &error);
     if (r == 0)
         return CLI_OK;
+    if (error.answer == LEASE_ANSWER_UNKNOWN) {
+        fprintf(stderr,
+                "galera-lease: %s: %s: nobody knows whether the request was written: look for it with "
+                "galera-lease history before you ask again\n",
+                error.endpoint, error.text);
+        return CLI_TIMEOUT;
+    }
     int code = session_failed("the request was refused", r, &error);
 
     /* Given back since we looked: the procedure signals that nobody holds it. */

@@ -295,7 +295,7 @@ int statement_forget(char *buffer, size_t size, const char *lease, uint32_t days
     statement_add(
         &s,
         "DELETE FROM galera_lease.event WHERE lease = '%s' AND at < UTC_TIMESTAMP(3) - INTERVAL %u DAY "
-        "LIMIT 100",
+        "AND (NOT alarm OR acked_at IS NOT NULL) LIMIT 100",
         lease, (unsigned)days);
     return statement_end(&s);
 }

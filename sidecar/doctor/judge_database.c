@@ -367,6 +367,7 @@ void judge_members(const struct doctor_facts *facts, struct findings *f)
                      "nobody leads; %zu member(s) live", live);
     if (leader && able < 2)
         findings_add(f, FINDING_WARN, "members", NULL,
-                     "start another member's sidecar, or raise its priority above 0",
+                     "start another member's sidecar; of one that lives, galera-lease list says why it could not "
+                     "(priority 0, files that differ, backing off)",
                      "nobody else could lead if %s ended", leader->member.name);
 }

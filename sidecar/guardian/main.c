@@ -230,6 +230,22 @@ static int open_signals(sigset_t *mask)
     return signalfd(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Only what was given by number: a connection of the sidecar's would be kept open here after its death. */
+static void close_others(char *const given[5])
+{
+    unsigned first = ~0u, last = 2;
+
+    for (int i = 0; i < 5; i++) {
+        unsigned fd = (unsigned)atoi(given[i]);
+
+        first = fd < first ? fd : first;
+        last = fd > last ? fd : last;
+    }
+    if (first > 3)
+        close_range(3, first - 1, 0);
+    close_range(last + 1, ~0u, 0);
+}
+
 int main(int argc, char *argv[])
 {
     struct guardian g = {0};
@@ -240,6 +256,7 @@ int main(int argc, char *argv[])
         log_error("usage", "what=\"galera-lease-guardian is started by galera-lease run only\"");
         return 2;
     }
+    close_others(argv + 1);
     int r = page_map(atoi(argv[1]), &g.page);
 
     if (r < 0) {

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proc/cgroup.h"
@@ -178,7 +177,10 @@ static int start_step(struct hook_run *run)
                               .epoch = run->epoch};
 
     run->step = run->next++;
-    return child_start(&q, &run->child);
+    r = child_start(&q, &run->child);
+    if (r == 0 && run->kind == HOOK_PROMOTE)
+        run->begun[run->step] = kill_identity(run->child.pid);
+    return r;
 }
 
 const char *hook_step(const struct hook_run *run)
@@ -303,6 +305,23 @@ static enum hook_outcome step_ended(struct hook_run *run, int status)
     return HOOK_FAILED;
 }
 
+/*
+ * A promote that failed may have left something that is still on its way to start the controller, which no
+ * demote finds and no check sees yet: it would act beside the next leader (R9).
+ */
+static void kill_left(struct hook_run *run)
+{
+    const char *mark = "";
+
+    if (run->cgroup)
+        cgroup_kill(run->cgroup);
+    for (unsigned i = 0; run->env[i]; i++)
+        if (strncmp(run->env[i], "GALERA_LEASE_NAME=", 18) == 0)
+            mark = run->env[i];
+    for (unsigned i = 0; i < run->next; i++)
+        kill_session_of(run->begun[i], mark);
+}
+
 enum hook_outcome hook_dispatch(struct hook_run *run)
 {
     int status;
@@ -310,7 +329,11 @@ enum hook_outcome hook_dispatch(struct hook_run *run)
     read_output(run);
     if (run->child.pid > 0 && waitpid(run->child.pid, &status, WNOHANG) == run->child.pid) {
         run->child.pid = 0;
-        return step_ended(run, status);
+        enum hook_outcome outcome = step_ended(run, status);
+
+        if (run->kind == HOOK_PROMOTE && outcome != HOOK_OK && outcome != HOOK_RUNNING)
+            kill_left(run);
+        return outcome;
     }
     if (hook_now_ns() >= run->deadline_ns) {
         hook_kill(run);
@@ -340,6 +363,8 @@ void hook_kill(struct hook_run *run)
     kill(run->child.pid, SIGKILL);
     reap_killed(&run->child);
     run->child.pid = 0;
+    if (run->kind == HOOK_PROMOTE)
+        kill_left(run);
     drop_child(run);
 }
 
@@ -354,34 +379,4 @@ void hook_deinit(struct hook_run *run)
     free(run->launcher);
     free(run->cgroup);
     *run = (struct hook_run){.child = {.pidfd = -1, .out_fd = -1}};
-}
-
-enum hook_outcome hook_run_through(struct hook_run *run, const struct hook_spec *spec,
-                                   const struct hook_facts *facts, hook_line_fn line_fn, void *userdata)
-{
-    enum hook_outcome outcome = HOOK_RUNNING;
-
-    if (hook_start(run, spec, facts, line_fn, userdata) < 0)
-        return HOOK_NOT_RUN;
-    while (outcome == HOOK_RUNNING) {
-        uint64_t now = hook_now_ns();
-        struct pollfd fds[] = {{.fd = run->child.pidfd, .events = POLLIN},
-                               {.fd = run->child.out_fd, .events = POLLIN}};
-        uint64_t left = run->deadline_ns > now ? run->deadline_ns - now : 0;
-        struct timespec wait = {.tv_sec = (time_t)(left / 1000000000u),
-                                .tv_nsec = (long)(left % 1000000000u)};
-
-        ppoll(fds, 2, &wait, NULL);
-        outcome = hook_dispatch(run);
-    }
-    hook_deinit(run);
-    return outcome;
-}
-
-enum hook_outcome hook_run_sync(const struct hook_spec *spec, const struct hook_facts *facts,
-                                hook_line_fn line_fn, void *userdata)
-{
-    struct hook_run run;
-
-    return hook_run_through(&run, spec, facts, line_fn, userdata);
 }

@@ -70,6 +70,7 @@ struct hook_run {
     int page_fd;
     uint64_t epoch, deadline_ns;
     struct child child; /* pid 0: none */
+    uint64_t begun[HOOK_STEPS_MAX]; /* of a promote: what was started for it, by kill_identity() */
     int code;
     int failed;       /* code of the first step of a stop that failed; the others ran all the same */
     unsigned stopped; /* steps of a check that said 3 */
@@ -93,7 +94,8 @@ int hook_verify(const char *path, char *ret_reason, unsigned size);
 int hook_start(struct hook_run *run, const struct hook_spec *spec, const struct hook_facts *facts,
                hook_line_fn line_fn, void *userdata);
 
-/* Moves on; HOOK_RUNNING until all is over. After any other value only hook_deinit() may follow. */
+/* Moves on; HOOK_RUNNING until all is over. After any other value only hook_deinit() may follow. What a
+ * promote that failed has left is killed by then (R9). */
 enum hook_outcome hook_dispatch(struct hook_run *run);
 static inline uint64_t hook_deadline_ns(const struct hook_run *run)
 {
@@ -103,7 +105,7 @@ static inline uint64_t hook_deadline_ns(const struct hook_run *run)
 /* The file name of the step that runs; after the end of the one that failed, else of the last. */
 const char *hook_step(const struct hook_run *run);
 
-/* Kills what runs and all that it left, and frees. Idempotent. */
+/* Kills what runs and all that it left, of a promote that of its earlier steps too, and frees. Idempotent. */
 void hook_kill(struct hook_run *run);
 void hook_deinit(struct hook_run *run);
 

@@ -135,7 +135,7 @@ def test_first_endpoint_has_no_connection_left(group, lab):
                     others.append(member.node.connect())
             group.start()
             group.wait_leader(10)
-            assert in_use(member) == member.endpoints[1:2]
+            assert in_use(member)[0] in member.endpoints[1:]  # the second, unless it is slow
             assert f"endpoint={member.endpoints[0]} error=1040" in member.log_text()
             terminate_at_once(member, 4)
         finally:

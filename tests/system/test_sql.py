@@ -1,4 +1,5 @@
 """The SQL interface as people use it: what each role may do, what the procedures say, what the views show."""
+import json
 import shlex
 
 import pymysql
@@ -133,6 +134,24 @@ def test_an_operator_has_an_account_of_his_own(held):
     assert "sql_operator@localhost" in member.cli("history").stdout
 
 
+def test_history_of_an_eventful_day(held):
+    """More than one answer holds: the newest are shown, in their order."""
+    rows = ", ".join(f"('{held.lease}', {n}, 'm1', 'promoted', 'start {n}', UTC_TIMESTAMP(3) - INTERVAL {2000 - n} SECOND)" for n in range(1200))
+    answer(held.root, f"INSERT INTO galera_lease.event (lease, epoch, member, what, reason, at) VALUES {rows}")
+    done = held.members[0].cli("history", "--json")
+    assert done.returncode == 0 and "these are the newest 500" in done.stderr, done.stderr
+    assert [e["epoch"] for e in json.loads(done.stdout)] == list(range(700, 1200))
+    short = held.members[0].cli("history --json", "--since", "20m")
+    assert short.returncode == 0 and short.stderr == "" and 300 < len(json.loads(short.stdout)) < 500
+
+
+def test_switchover_to_one_that_backs_off_says_so(held, lab):
+    answer(held.root, "UPDATE galera_lease.member SET priority = 0, why_not = 'It backs off after a failed start or a step-down.' "
+                      f"WHERE lease = '{held.lease}' AND name = 'm2'")
+    text = complaint(login(lab.nodes[0], "sql_operator"), f"CALL galera_lease.switchover('{held.lease}', 'm2', 'back')")
+    assert "m2 cannot take the lease now: It backs off after a failed start or a step-down." in text
+
+
 @pytest.mark.parametrize("call, says", [
     ("hold(NULL, 60, 'disks')", "which lease?"),
     ("hold('', 60, 'disks')", "which lease?"),
@@ -157,7 +176,7 @@ def test_an_operator_has_an_account_of_his_own(held):
     ("switchover('{lease}', 'm2\\n', '')", "cannot be the name of a member"),
     ("switchover('{lease}', 'm9', '')", "there is no such member as m9"),
     ("switchover('{lease}', 'm1', '')", "m1 is the leader already"),
-    ("switchover('{lease}', 'm3', '')", "priority 0"),
+    ("switchover('{lease}', 'm3', '')", "m3 cannot take the lease now: Its priority is 0"),
     ("step_down('nosuch', '')", "there is no such lease as nosuch"),
     ("request_outcome(0)", "there is no such request"),
     ("request_outcome(NULL)", "there is no such request"),

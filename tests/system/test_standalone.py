@@ -29,7 +29,7 @@ class Plain:
              f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log", "--skip-networking",
              "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M", *more],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        wait_for("the plain server", self.answers, 30)
+        wait_for("the plain server", self.answers, 60)
 
     def answers(self):
         try:

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import pytest
 from sidecars import wait_for
 
 TTL = 6.0
@@ -136,18 +137,21 @@ def test_release_of_a_controller_that_a_person_stopped(three):
     told(history(other), ("", "asked: release", "switched off"), ("", "answered: release", "done"))
 
 
-def test_release_of_a_leader_whose_heartbeat_alone_is_lost(group):
-    """Among the members it looks gone; the lease says that it is not."""
+@pytest.mark.parametrize("said_last", ["leader", "follower", "demoting"])
+def test_release_of_a_leader_whose_heartbeat_alone_is_lost(group, said_last):
+    """Among the members it looks gone, or as it was before it led; the lease says that it is not."""
     leader = group.add(1)
     group.init().start().wait_leader(10)
-    group.lab.nodes[0].query("CREATE TRIGGER galera_lease.silenced BEFORE UPDATE ON galera_lease.member FOR EACH ROW "
-                             f"IF NEW.lease = '{group.lease}' THEN SIGNAL SQLSTATE '45000'; END IF")
+    node = group.lab.nodes[0]
+    node.query("CREATE TRIGGER galera_lease.silenced BEFORE UPDATE ON galera_lease.member FOR EACH ROW "
+               f"IF NEW.lease = '{group.lease}' AND NEW.heartbeat <> OLD.heartbeat THEN SIGNAL SQLSTATE '45000'; END IF")
     try:
+        node.query("UPDATE galera_lease.member SET role = %s WHERE lease = %s", (said_last, group.lease))
         wait_for("its silence", lambda: "Not seen" in leader.cli("list", "--long").stdout, 15)
         refused = leader.cli("release", "--i-stopped-it", "--reason", "it looks gone")
         assert refused.returncode == 1 and "renewed the lease just now" in refused.stderr, refused.stdout + refused.stderr
         short = leader.cli("release", "--i-stopped-it", "--reason", "it looks gone", "--timeout", "1s")
         assert short.returncode == 2 and "give --timeout 1700ms or more" in short.stderr, short.stderr
     finally:
-        group.lab.nodes[0].query("DROP TRIGGER galera_lease.silenced")
+        node.query("DROP TRIGGER galera_lease.silenced")
     assert leader.role() == "leader" and len(group.observer.spans()) == 1

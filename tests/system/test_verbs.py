@@ -136,6 +136,20 @@ def test_silent_database_every_verb_keeps_its_limit(group):
         member.node.signal(signal.SIGCONT)
 
 
+def test_nobody_knows_whether_the_request_was_written(three):
+    """The server falls silent while it waits for a lock: that is not "refused", and the request may still happen."""
+    member = next(m for m in three.members if m is not three.leader())
+    with member.node.connect() as lock, lock.cursor() as cursor:
+        cursor.execute("LOCK TABLES galera_lease.request WRITE")  # ends with the connection
+        asking = subprocess.Popen([BINARY, "step-down", "--config", member.config, "--timeout", "5s"], stderr=subprocess.PIPE, text=True)
+        wait_for("its call", lambda: member.node.query("SELECT id FROM information_schema.processlist WHERE state LIKE 'Waiting for%' "
+                                                       "AND info LIKE 'INSERT INTO galera_lease.request%'"), 3)
+        member.node.signal(signal.SIGSTOP)
+        _, said = asking.communicate(timeout=10)
+        member.node.signal(signal.SIGCONT)
+    assert asking.returncode == TIMEOUT and "nobody knows whether the request was written" in said, said
+
+
 # ---- why does it not lead?
 
 WHY = {

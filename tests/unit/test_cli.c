@@ -117,17 +117,23 @@ static void test_odd_list(void **state)
     assert_false(listing_has_leader(&l));
 }
 
-/* Whom the break-glass release does not overrule: also one that has just begun, whose row says so late. */
+/*
+ * Whom the break-glass release does not overrule, also one that has just begun, whose row says so late; and for
+ * whom it is, which is asked only of one that is seen now. Of all others the lease itself is asked.
+ */
 static void test_who_acts(void **state)
 {
     static const struct {
         const char *role;
-        unsigned seen_ms;
-        bool holder, acts;
-    } rows[] = {{"leader", 0, true, true},     {"promoting", 0, true, true},   {"acquiring", 0, true, true},
-                {"follower", 0, true, false},  {"demoting", 0, true, false},   {"fenced", 0, true, false},
-                {"ended", 0, true, false},     {"leader", 99000, true, false}, {"leader", 0, false, false},
-                {"promoting", 0, false, false}};
+        uint64_t seen_ms;
+        bool holder, acts, stops;
+    } rows[] = {{"leader", 0, true, true, false},        {"promoting", 0, true, true, false},
+                {"acquiring", 0, true, true, false},     {"follower", 0, true, false, false},
+                {"demoting", 0, true, false, true},      {"fenced", 0, true, false, true},
+                {"ended", 0, true, false, false},        {"leader", 99000, true, false, false},
+                {"demoting", 99000, true, false, false}, {"follower", 99000, true, false, false},
+                {"leader", 0, false, false, false},      {"promoting", 0, false, false, false},
+                {"demoting", 0, false, false, false}};
     const struct listing l = {.lease = "cmon", .row = &held};
 
     (void)state;
@@ -137,6 +143,7 @@ static void test_who_acts(void **state)
         strcpy(m.member.name, rows[i].holder ? held.holder : "another");
         strcpy(m.role, rows[i].role);
         assert_int_equal(listing_acts(&l, &m), rows[i].acts);
+        assert_int_equal(listing_stops(&l, &m), rows[i].stops);
     }
 }
 

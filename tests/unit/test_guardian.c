@@ -324,6 +324,30 @@ static void test_sidecar_dies_disarmed(void **state)
 }
 
 /* Sent before its main has begun, and also where the sidecar was started with signals ignored. */
+/* A connection of the sidecar's, say, whose other end must see when the sidecar dies. */
+static void test_keeps_only_what_it_was_given(void **state)
+{
+    (void)state;
+    begin();
+    int low = open(in_folder("theirs"), O_RDWR | O_CREAT, 0600); /* both would be inherited */
+    int high = fcntl(low, F_DUPFD, 200);
+
+    start();
+    touch("runs");
+    arm(1, 3600 * S);
+    kill(keeper.pid, SIGTERM); /* it has begun when it obeys */
+    wait_until("stopped", is_stopped);
+    for (int fd = 0; fd <= high; fd++) {
+        char path[64], target[512] = "";
+
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)keeper.pid, fd);
+        if (readlink(path, target, sizeof target - 1) > 0)
+            assert_null(strstr(target, "/theirs"));
+    }
+    close(low);
+    close(high);
+}
+
 static void test_early_sigterm(void **state)
 {
     static const int signals[] = {SIGTERM, SIGINT};
@@ -784,6 +808,7 @@ int main(void)
         T(test_stopped_for_what_is_awaited),
         T(test_sidecar_dies),
         T(test_sidecar_dies_disarmed),
+        T(test_keeps_only_what_it_was_given),
         T(test_early_sigterm),
         T(test_sighup_is_no_order),
         T(test_sigterm_disarmed),

@@ -322,6 +322,25 @@ static void test_time_out_kills_all(void **state)
     assert_true(dead(read_pid("pid")));
 }
 
+/* Also what an earlier part of its folder left, whether the last one fails or is out of time. */
+static void test_failed_promote_leaves_nothing(void **state)
+{
+    static const struct {
+        const char *last;
+        enum hook_outcome outcome;
+    } ways[] = {{"exit 1", HOOK_FAILED}, {"exec sleep 600", HOOK_TIMED_OUT}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        script("start/10-begin", "(sleep 600; echo started) >/dev/null 2>&1 & echo $! >$GALERA_LEASE_RUNDIR/pid");
+        script("start/20-more", "(sleep 600; echo started) >/dev/null 2>&1 & echo $! >$GALERA_LEASE_RUNDIR/more");
+        script("start/30-last", ways[i].last);
+        assert_int_equal(run(HOOK_PROMOTE, "start", S / 2), ways[i].outcome);
+        assert_true(dead(read_pid("pid")));
+        assert_true(dead(read_pid("more")));
+    }
+}
+
 static void test_exit_0_leaves_alone(void **state)
 {
     (void)state;
@@ -544,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_notify_and_precheck),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_time_out_kills_all),
+        cmocka_unit_test(test_failed_promote_leaves_nothing),
         cmocka_unit_test(test_exit_0_leaves_alone),
         cmocka_unit_test(test_ends_with_who_started_it),
         cmocka_unit_test(test_killed_and_not_ended),
