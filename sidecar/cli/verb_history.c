@@ -115,14 +115,15 @@ int verb_history(const struct cli_options *o)
         r = session_lease(sync, config.name, &row); /* a lease that is not there has no history */
     if (r == CLI_OK)
         r = read_history(sync, config.name, o->since_ns ? o->since_ns : SINCE_DEFAULT_NS, &table);
-    if (r != CLI_OK)
-        return r;
+    if (r != CLI_OK || !table)
+        return r != CLI_OK ? r : CLI_FAILED;
     if ((o->json ? print_json(table) : print_table(table)) != 0)
         return CLI_FAILED;
     if (first_shown(table) > 0)
-        fprintf(stderr,
-                "galera-lease: these are the newest %d; give a shorter --since, or ask for older ones in SQL: "
-                "galera-lease-sql(7)\n",
-                SHOWN_MAX);
+        fprintf(
+            stderr,
+            "galera-lease: these are the newest %d; give a shorter --since, or ask for older ones in SQL: "
+            "galera-lease-sql(7)\n",
+            SHOWN_MAX);
     return CLI_OK;
 }

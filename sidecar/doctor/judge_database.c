@@ -366,8 +366,9 @@ void judge_members(const struct doctor_facts *facts, struct findings *f)
                      live > 0 ? "galera-lease list says why each member does not lead" : "start the sidecars",
                      "nobody leads; %zu member(s) live", live);
     if (leader && able < 2)
-        findings_add(f, FINDING_WARN, "members", NULL,
-                     "start another member's sidecar; of one that lives, galera-lease list says why it could not "
-                     "(priority 0, files that differ, backing off)",
-                     "nobody else could lead if %s ended", leader->member.name);
+        findings_add(
+            f, FINDING_WARN, "members", NULL,
+            "start another member's sidecar; of one that lives, galera-lease list says why it could not "
+            "(priority 0, files that differ, backing off)",
+            "nobody else could lead if %s ended", leader->member.name);
 }

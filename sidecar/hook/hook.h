@@ -69,7 +69,7 @@ struct hook_run {
     char *launcher, *cgroup;
     int page_fd;
     uint64_t epoch, deadline_ns;
-    struct child child; /* pid 0: none */
+    struct child child;             /* pid 0: none */
     uint64_t begun[HOOK_STEPS_MAX]; /* of a promote: what was started for it, by kill_identity() */
     int code;
     int failed;       /* code of the first step of a stop that failed; the others ran all the same */

@@ -118,8 +118,8 @@ static void test_odd_list(void **state)
 }
 
 /*
- * Whom the break-glass release does not overrule, also one that has just begun, whose row says so late; and for
- * whom it is, which is asked only of one that is seen now. Of all others the lease itself is asked.
+ * Whom the break-glass release does not overrule, also one that has just begun, whose row says so late; and
+ * for whom it is, which is asked only of one that is seen now. Of all others the lease itself is asked.
  */
 static void test_who_acts(void **state)
 {

@@ -332,8 +332,10 @@ static void test_failed_promote_leaves_nothing(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        script("start/10-begin", "(sleep 600; echo started) >/dev/null 2>&1 & echo $! >$GALERA_LEASE_RUNDIR/pid");
-        script("start/20-more", "(sleep 600; echo started) >/dev/null 2>&1 & echo $! >$GALERA_LEASE_RUNDIR/more");
+        script("start/10-begin",
+               "(sleep 600; echo started) >/dev/null 2>&1 & echo $! >$GALERA_LEASE_RUNDIR/pid");
+        script("start/20-more",
+               "(sleep 600; echo started) >/dev/null 2>&1 & echo $! >$GALERA_LEASE_RUNDIR/more");
         script("start/30-last", ways[i].last);
         assert_int_equal(run(HOOK_PROMOTE, "start", S / 2), ways[i].outcome);
         assert_true(dead(read_pid("pid")));
