@@ -134,7 +134,7 @@ static int ask(struct sync *sync, struct sync_ask *wanted, const struct lease_ti
     if (r != CLI_OK)
         return r;
     if (row.state == LEASE_ROW_FREE && wanted->action != ROWS_ACK) {
-        fprintf(stderr, "galera-lease: nobody holds the lease %s: there is nobody to ask for a %s\n",
+        fprintf(stderr, "galera-lease: nobody holds the lease %s: there is nobody to ask for \"%s\"\n",
                 wanted->lease, rows_action_name(wanted->action));
         return CLI_NO_LEADER;
     }
