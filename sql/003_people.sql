@@ -49,7 +49,7 @@ BEGIN
                 THEN CONCAT('there is no such member as ', member_key, '; SELECT name FROM galera_lease.controllers lists them')
             WHEN asked = 'switchover' AND member_priority = 0
                 THEN CONCAT(member_key, ' cannot take the lease now: ',
-                    IF(member_why IN ('', 'Another member holds the lease.'), 'Its priority is 0.', member_why), ' Name another, or ask again later')
+                    IF(member_why IN ('', 'Another member holds the lease.'), 'Its priority is 0', TRIM(TRAILING '.' FROM member_why)), '. Name another, or ask again later')
             END;
     END IF;
     IF mistake IS NOT NULL THEN

@@ -46,8 +46,19 @@ static void absorb_start(struct lease *l, const struct lease_memory *m, struct l
     c->guard.nonce = m->nonce;
 }
 
+/* R8: what an answer says has been seen, also if nobody waits for that answer any more. */
+static void see_epochs(struct lease *l, const struct lease_row *row)
+{
+    if (!nonce_equal(&row->version.nonce, &l->claim_nonce))
+        outrun_claim(l, max_u64(row->version.epoch, row->epoch_table));
+    remember_epoch(l, row->version.epoch);
+    remember_epoch(l, row->epoch_table);
+}
+
 static void absorb_read(struct lease *l, const struct lease_event *e, struct lease_commands *out)
 {
+    if (e->read.answer == LEASE_ANSWER_ROW)
+        see_epochs(l, &e->read.row);
     if (l->op.id == 0 || l->op.is_write || e->read.op != l->op.id)
         return; /* given up on earlier */
     struct lease_op op = l->op;
@@ -63,13 +74,8 @@ static void absorb_read(struct lease *l, const struct lease_event *e, struct lea
         /* A row that comes back was re-created: it is watched like a held one (R4). */
         l->quorum_ok_slow_ns = add_ns(l->now.slow_ns, distrust_ns(l));
     }
-    if (e->read.answer == LEASE_ANSWER_ROW) {
-        if (!nonce_equal(&e->read.row.version.nonce, &l->claim_nonce))
-            outrun_claim(l, max_u64(e->read.row.version.epoch, e->read.row.epoch_table));
-        remember_epoch(l, e->read.row.version.epoch);
-        remember_epoch(l, e->read.row.epoch_table);
+    if (e->read.answer == LEASE_ANSWER_ROW)
         watch_row(l, e, &e->read.row);
-    }
     settle_answer(l, out, &op, e->read.answer, &e->read.row);
 }
 
