@@ -3,7 +3,10 @@ import re
 import subprocess
 import time
 
+from certificates import Authority
+from farend import FarEnd
 from measure import smaps
+from sidecars import Raw, wait_for
 from table import REST_S, row
 from webclient import ask, dial
 
@@ -66,22 +69,27 @@ def test_load(group):
 
 
 def test_memory(group):
-    """TLS, every path asked, and all places held by clients that have shaken hands."""
+    """TLS, every path asked, webhooks delivered over TLS, and all places held by clients that have shaken hands."""
     m = group.add(1, ttl="20s")
     cert, key = m.dir / "http.pem", m.dir / "http.key"
     group.lab.authority.issue(cert, key, "http", address=m.node.address)
     m.options |= {"http_listen": f"{m.node.address}:{PORT}", "http_tls_cert": str(cert), "http_tls_key": str(key)}
     m.endpoints = [f"{n.address}:3306" for n in group.lab.nodes]  # TLS to the database too
     m.options |= {"tls": True, "tls_ca": str(group.lab.authority.certificate)}
+    authority = Authority(group.dir / "receiver")  # for loopback, where the receiver is
+    authority.issue(group.dir / "far.pem", group.dir / "far.key", "far", address="127.0.0.1")
+    far = FarEnd(group.dir, m.node, group.dir / "far.pem", group.dir / "far.key")
+    m.options["webhooks"] = Raw(f'( {{ url = "{far.url("/ok")}"; ca_file = "{authority.certificate}"; }} )')
     group.init().start()
     group.wait_leader(20)
+    wait_for("a webhook", lambda: far.requests("/ok"), 10)
     for _ in range(20):
         for path in ("/leader", "/follower", "/health", "/status", "/metrics", "/redirect"):
             ask(m.node, (m.node.address, PORT), path, tls=group.lab.authority.certificate)
     time.sleep(1)
     rss, anonymous = smaps(m.process.pid)
-    row("with HTTP and TLS: RSS", [rss], "MB", "<= 18 MB")
-    row("with HTTP and TLS: anonymous", [anonymous], "MB", "<= 5 MB")
+    row("with HTTP, TLS and webhooks: RSS", [rss], "MB", "<= 18 MB")
+    row("with HTTP, TLS and webhooks: anonymous", [anonymous], "MB", "<= 5 MB")
     stalled = [dial(m.node, (m.node.address, PORT)) for _ in range(500)]
     time.sleep(1)
     rss, anonymous = smaps(m.process.pid)
@@ -89,3 +97,4 @@ def test_memory(group):
     row("... and 500 stalled connections: anonymous", [anonymous], "MB", "<= 5 MB")
     for connection in stalled:
         connection.close()
+    far.end()
