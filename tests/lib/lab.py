@@ -103,6 +103,12 @@ class Node:
             return False
         return rows.get("wsrep_cluster_status") == "Primary" and rows.get("wsrep_local_state_comment") == "Synced"
 
+    def cluster_size(self):
+        try:
+            return int(dict(self.query("SHOW STATUS LIKE 'wsrep_cluster_size'"))["wsrep_cluster_size"])
+        except pymysql.MySQLError:
+            return 0
+
     def wait_synced(self, timeout=60):
         end = time.monotonic() + timeout
         while not self.synced():
@@ -205,9 +211,16 @@ class Lab:
         for node in self.nodes:
             if node not in alive:
                 node.start()
-        for node in self.nodes:
-            node.wait_synced()
+        self.wait_whole()
         self.wait_trusted()
+
+    def wait_whole(self, timeout=90):
+        """All nodes synced, and all seen by all: one that has just been thawed says "synced" before it learns that the others left it."""
+        end = time.monotonic() + timeout
+        while not all(node.synced() and node.cluster_size() == len(self.nodes) for node in self.nodes):
+            if time.monotonic() > end:
+                raise TimeoutError(f"the cluster is not whole within {timeout} s: {[node.cluster_size() for node in self.nodes]}")
+            time.sleep(0.1)
 
     def wait_trusted(self):
         """A lease found free on a server that has just started is watched for a ttl (R4): a test that does not mean that begins later."""
