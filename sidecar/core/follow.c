@@ -151,7 +151,8 @@ static bool target_waits(const struct lease *l)
         return false;
     for (uint32_t i = 0; i < l->peer_count; i++)
         if (strcmp(l->peers[i].member.name, l->row.target) == 0)
-            return alive(l, &l->peers[i]);
+            /* We may have started just now, and not have seen it move yet. */
+            return l->peers[i].moved_slow_ns == 0 || alive(l, &l->peers[i]);
     return false;
 }
 
