@@ -120,10 +120,13 @@ class Run:
             self.world.heal()
         except Exception as error:
             return [*self.broken, f"LAB: not healed: {type(error).__name__}: {error}"]
-        self.timeline.note("healed: every process runs, every node is Primary and Synced")
+        self.timeline.note("healed: every process runs, the cluster is whole")
         problems = self.broken + self._live(r)
         time.sleep(r.pause_s)
-        return problems + self.judge.problems(r.promised)
+        try:
+            return problems + self.judge.problems(r.promised)
+        except Exception as error:  # told in one line, and its timeline kept
+            return [*problems, f"LAB: cannot be judged: {type(error).__name__}: {error}"]
 
     def _live(self, r):
         names = {f.kind.name.split(".")[0] for f in r.faults}

@@ -26,7 +26,7 @@ class Order:
     def harvest(self, node, running):
         """Reads what is new of this node's logs; of a node that runs, those that are closed."""
         if running:
-            node.query("FLUSH LOCAL BINARY LOGS")
+            node.insist("FLUSH LOCAL BINARY LOGS")
         files = sorted(node.binlog.glob("b.[0-9]*"))
         for file in files[:-1] if running else files:
             stat = file.stat()

@@ -9,6 +9,7 @@ from sidecars import BUILD, Group, wait_for
 
 TTL_S = 6.0
 PROMOTE_S = 6.0
+WHOLE_S = 180  # state transfers included
 SETUP = """
 CREATE DATABASE chaos
 CREATE TABLE chaos.job (lease VARCHAR(63) NOT NULL, epoch BIGINT NOT NULL, pid INT NOT NULL, writer INT NOT NULL, seq BIGINT NOT NULL, PRIMARY KEY (lease, epoch, pid, writer, seq)) ENGINE=InnoDB
@@ -54,7 +55,7 @@ class World:
     # ------------------------------------------------------------ making well
 
     def heal(self):
-        """Every process runs, every link is up, every node is Primary and Synced."""
+        """Every process runs, every link is up, the cluster is whole."""
         self._heal_nodes()
         for m in self.group.members:
             if m.process.poll() is not None:
@@ -74,8 +75,7 @@ class World:
                 if node not in living:
                     node.start()
                     self._wait_synced(node)
-        for node in nodes:
-            self._wait_synced(node)
+        self._wait_whole()
 
     def _wait_primary(self, living):
         """Whoever is left of a cluster that lost its majority has all that was acknowledged: a person would bootstrap it."""
@@ -87,6 +87,16 @@ class World:
                 best = max(living, key=_committed)
                 best.query("SET GLOBAL wsrep_provider_options = 'pc.bootstrap=1'")
                 wait_for("a Primary component", best.synced, 60)
+
+    def _wait_whole(self):
+        """A node that nobody heard for a while says "synced" still when its link is back, and goes non-Primary a moment later."""
+        end = time.monotonic() + WHOLE_S
+        while not self.lab.whole():
+            if time.monotonic() > end:
+                raise TimeoutError(f"the cluster is not whole within {WHOLE_S} s: {[n.cluster_size() for n in self.lab.nodes]}")
+            for node in self.lab.nodes:
+                self._wait_synced(node)
+            time.sleep(0.1)
 
     def _wait_synced(self, node):
         """A joiner whose donor was just frozen gives up: once more."""
@@ -107,10 +117,7 @@ class World:
 
     def causal(self, sql, args):
         """On a node that has applied everything that was committed before."""
-        with self.lab.nodes[0].connect() as connection, connection.cursor() as cursor:
-            cursor.execute("SET SESSION wsrep_sync_wait = 1")
-            cursor.execute(sql, args)
-            return cursor.fetchall()
+        return self.lab.nodes[0].insist(sql, args, init_command="SET SESSION wsrep_sync_wait = 1")
 
     def leads(self):
         """The member that leads with a controller that acts now; None: nobody."""

@@ -86,14 +86,27 @@ class Node:
     def pid(self):
         return int((self.dir / "pid").read_text())
 
-    def connect(self):
+    def connect(self, **options):
         return pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True, connect_timeout=5,
-                               read_timeout=20)
+                               read_timeout=20, **options)
 
     def query(self, sql, args=None):
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(sql, args)
             return cursor.fetchall()
+
+    def insist(self, sql, args=None, patience_s=60, **options):
+        """A query that is asked again while the node is in a change of its view, or has no quorum because of one."""
+        end = time.monotonic() + patience_s
+        while True:
+            try:
+                with self.connect(**options) as connection, connection.cursor() as cursor:
+                    cursor.execute(sql, args)
+                    return cursor.fetchall()
+            except pymysql.err.OperationalError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.2)
 
     def synced(self):
         try:
@@ -214,10 +227,13 @@ class Lab:
         self.wait_whole()
         self.wait_trusted()
 
-    def wait_whole(self, timeout=90):
+    def whole(self):
         """All nodes synced, and all seen by all: one that has just been thawed says "synced" before it learns that the others left it."""
+        return all(node.synced() and node.cluster_size() == len(self.nodes) for node in self.nodes)
+
+    def wait_whole(self, timeout=90):
         end = time.monotonic() + timeout
-        while not all(node.synced() and node.cluster_size() == len(self.nodes) for node in self.nodes):
+        while not self.whole():
             if time.monotonic() > end:
                 raise TimeoutError(f"the cluster is not whole within {timeout} s: {[node.cluster_size() for node in self.nodes]}")
             time.sleep(0.1)
