@@ -61,6 +61,10 @@ void watch_row(struct lease *l, const struct lease_event *e, const struct lease_
         l->row_since_slow_ns = now;
         l->row_ttl_ns = l->config.timing.ttl_ns; /* at least: a ttl edited by hand may be too short */
     }
+    /* Somebody started above everything remembered: should the row go back once more, that is news (R8). */
+    if (l->row_known && row->version.epoch > l->row.version.epoch && row->version.epoch >= l->epoch_seen &&
+        row->state == LEASE_ROW_HELD)
+        l->regression = false;
     l->row_ttl_ns = max_u64(l->row_ttl_ns, row_ttl(row));
     if (row->version.epoch >= l->epoch_seen && row->state != LEASE_ROW_FREE)
         l->held_ttl_ns = row_ttl(row);

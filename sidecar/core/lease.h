@@ -451,7 +451,7 @@ struct lease {
 
     uint64_t epoch_seen;  /* ours and every member's (R8) */
     uint64_t epoch_saved; /* what the disk has */
-    bool regression;      /* lasting alarm */
+    bool regression;      /* told, and nobody has started above everything remembered since */
     struct lease_op op;
     uint32_t next_id;
     uint32_t save_id;           /* the durable save that is awaited; 0: none */
