@@ -195,6 +195,47 @@ static void test_stubborn_fence(void **state)
     stubborn_ends(HOOK_FENCE);
 }
 
+/* It is found by its session, its environment and maybe its cgroup, and yet asked once. */
+static void test_asked_once(void **state)
+{
+    char path[256], text[64];
+
+    (void)state;
+    file("c", 0755,
+         "#!/bin/sh\ntrap 'echo term >>$GALERA_LEASE_RUNDIR/terms' TERM\necho $$ >$GALERA_LEASE_RUNDIR/pid\n"
+         "while [ ! -e $GALERA_LEASE_RUNDIR/terms ]; do sleep 0.05; done\nsleep 0.3\n");
+    command("$GALERA_LEASE_STATEDIR/c");
+    assert_int_equal(run(HOOK_PROMOTE, 5 * S), HOOK_OK);
+    pid_t pid = pid_in("pid");
+
+    assert_int_equal(run(HOOK_DEMOTE, 5 * S), HOOK_OK);
+    assert_false(alive(pid));
+    snprintf(path, sizeof path, "%s/terms", home);
+    assert_int_equal(fsio_read(path, text, sizeof text, NULL), 0);
+    assert_string_equal(text, "term\n");
+}
+
+/* Forked, and not come as far as its own session and environment: promote has written it down, so it is found. */
+static void test_not_begun_yet(void **state)
+{
+    char script[512];
+
+    (void)state;
+    snprintf(script, sizeof script,
+             "#!/bin/sh\ncd %s || exit 1\nsleep 600 >/dev/null 2>&1 &\nread -r boot </proc/sys/kernel/random/boot_id\n"
+             "set -- $(sed 's/.*) //' /proc/$!/stat)\necho \"$boot $! ${20}\" >process.started\necho $! >pid\n",
+             home);
+    file("begin", 0755, script);
+    snprintf(script, sizeof script, "%s/begin", home);
+    assert_int_equal(system(script), 0);
+    pid_t pid = pid_in("pid");
+
+    assert_int_equal(run(HOOK_CHECK, 5 * S), HOOK_OK);
+    assert_int_equal(run(HOOK_FENCE, 5 * S), HOOK_OK);
+    assert_false(alive(pid));
+    assert_int_equal(run(HOOK_CHECK, 5 * S), HOOK_STOPPED);
+}
+
 /* In a real cgroup of its own, where this machine lets us. */
 static void test_cgroup(void **state)
 {
@@ -380,6 +421,8 @@ int main(void)
         T(test_polite),
         T(test_stubborn_demote),
         T(test_stubborn_fence),
+        T(test_asked_once),
+        T(test_not_begun_yet),
         T(test_cgroup),
         T(test_cgroup_removed),
         T(test_other_cgroup),
