@@ -95,7 +95,7 @@ static void watch_hook(struct node *n)
     n->hook_out_fd = n->hook.child.out_fd;
     if (n->hook_kind == LEASE_HOOK_PROMOTE && n->hook.child.pid != n->promote_pid) {
         n->promote_pid = n->hook.child.pid;
-        leftover_begun(n, n->promote_pid);
+        leftover_begun(n);
     }
     if (n->hook_pidfd >= 0)
         loop_watch(n->loop, n->hook_pidfd, execute_hook_poll, n);

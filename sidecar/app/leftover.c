@@ -18,23 +18,27 @@
 #include "util/fsio.h"
 #include "util/log.h"
 
-#define TEXT_MAX 96
+#define TEXT_MAX (CLOCKS_BOOT_ID_SIZE + HOOK_STEPS_MAX * 21 + 2)
 
 static void path_of_record(const struct node *n, char ret_path[CONFIG_PATH_MAX + 16])
 {
     snprintf(ret_path, CONFIG_PATH_MAX + 16, "%s/promoting", n->config->run_dir);
 }
 
-void leftover_begun(const struct node *n, pid_t pid)
+/* The boot, then each part that was begun. */
+void leftover_begun(const struct node *n)
 {
-    char path[CONFIG_PATH_MAX + 16], boot[CLOCKS_BOOT_ID_SIZE], text[TEXT_MAX];
-    int r = clocks_boot_id(boot);
+    char path[CONFIG_PATH_MAX + 16], text[TEXT_MAX];
+    int r = clocks_boot_id(text);
 
     path_of_record(n, path);
     if (r == 0) {
-        int length = snprintf(text, sizeof text, "%s %" PRIu64 "\n", boot, kill_identity(pid));
+        size_t length = strlen(text);
 
-        r = fsio_replace(path, text, (size_t)length, 0600, false);
+        for (unsigned i = 0; i <= n->hook.step; i++)
+            length += (size_t)snprintf(text + length, sizeof text - length, " %" PRIu64, n->hook.begun[i]);
+        text[length++] = '\n';
+        r = fsio_replace(path, text, length, 0600, false);
     }
     if (r < 0)
         log_warning(
@@ -55,17 +59,17 @@ void leftover_over(const struct node *n)
 void leftover_kill(const struct node *n)
 {
     char path[CONFIG_PATH_MAX + 16], text[TEXT_MAX], mark[CONFIG_PATH_MAX];
-    char boot[CLOCKS_BOOT_ID_SIZE], ours[CLOCKS_BOOT_ID_SIZE];
+    char ours[CLOCKS_BOOT_ID_SIZE];
     uint64_t identity;
     size_t length = 0;
+    int used;
 
     path_of_record(n, path);
     int r = fsio_read(path, text, sizeof text, &length);
 
     if (r == -ENOENT)
         return;
-    if (r < 0 || clocks_boot_id(ours) < 0 || sscanf(text, "%36[0-9a-f-] %" SCNu64, boot, &identity) != 2 ||
-        strcmp(boot, ours) != 0) {
+    if (r < 0 || clocks_boot_id(ours) < 0 || strncmp(text, ours, strlen(ours)) != 0) {
         leftover_over(n); /* of another boot, or never written: nothing of it can be left */
         return;
     }
@@ -77,6 +81,7 @@ void leftover_kill(const struct node *n)
     if (n->cgroup_controller[0])
         cgroup_kill(n->cgroup_controller);
     snprintf(mark, sizeof mark, "GALERA_LEASE_NAME=%s", n->config->name);
-    kill_session_of(identity, mark);
+    for (const char *at = text + strlen(ours); sscanf(at, " %" SCNu64 "%n", &identity, &used) == 1; at += used)
+        kill_session_of(identity, mark);
     leftover_over(n);
 }

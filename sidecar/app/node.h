@@ -119,7 +119,7 @@ void guardian_start(void *node);
 void guardian_heard(void *node);
 
 /* leftover.c: a promote that runs is written down; the next start kills what is left of it. */
-void leftover_begun(const struct node *node, pid_t pid); /* a step of it, and the next */
+void leftover_begun(const struct node *node); /* a part of it, and the next */
 void leftover_over(const struct node *node);
 void leftover_kill(const struct node *node);
 

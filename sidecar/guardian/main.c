@@ -78,19 +78,27 @@ static enum hook_outcome run_hook(struct guardian *g, enum hook_kind kind, const
     return hook_run_through(&g->hook, &spec, &facts, on_line, g);
 }
 
+/* What lives in its cgroup. */
+static void kill_controller(const struct guardian *g)
+{
+    const struct page_config *c = &g->page->config;
+
+    if (c->promote_cgroup[0])
+        cgroup_kill(c->promote_cgroup);
+}
+
 /* R9: what a running promote left must be gone before the fence hook looks. */
 static void kill_promote(struct guardian *g)
 {
-    const struct page_config *c = &g->page->config;
-    uint64_t promote = atomic_load(&g->page->promote);
+    uint64_t part = atomic_load(&g->page->promotes[0]);
     char mark[PAGE_TEXT_MAX + 32];
 
-    if (promote == 0)
+    if (part == 0)
         return;
-    if (c->promote_cgroup[0])
-        cgroup_kill(c->promote_cgroup);
-    snprintf(mark, sizeof mark, "GALERA_LEASE_NAME=%s", c->lease);
-    kill_session_of(promote, mark);
+    kill_controller(g);
+    snprintf(mark, sizeof mark, "GALERA_LEASE_NAME=%s", g->page->config.lease);
+    for (unsigned i = 0; part != 0; part = ++i < PAGE_PROMOTES ? atomic_load(&g->page->promotes[i]) : 0)
+        kill_session_of(part, mark);
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -116,6 +124,11 @@ static enum hook_outcome fence_once(struct guardian *g, const char *reason, bool
         fence_ns = left - min_u64(check_ns, left / 2);
     }
     *ret_fenced = run_hook(g, HOOK_FENCE, c->fence_hook, fence_ns, reason);
+    /* The hook could not do it, or could not even be started: no process can be forked, because the
+       controller itself has used them all up, or the launcher is being installed. This needs neither, and
+       the check that follows has room again. */
+    if (*ret_fenced != HOOK_OK)
+        kill_controller(g);
     if (first) {
         uint64_t now = hook_now_ns();
 
@@ -124,20 +137,27 @@ static enum hook_outcome fence_once(struct guardian *g, const char *reason, bool
     return run_hook(g, HOOK_CHECK, c->check_hook, check_ns, reason);
 }
 
+/* Not before the first attempt is over: the log may be a file on a disk that hangs. */
+static void tell_fence(const struct guardian *g, unsigned long long epoch, const char *reason)
+{
+    log_warning("fence",
+                "lease=%s member=%s epoch=%llu reason=%s means=\"the controller is stopped by force; this "
+                "member does not lead\"",
+                g->page->config.lease, g->page->config.member, epoch, reason);
+}
+
 static void fence(struct guardian *g, struct page_view *view, const char *reason)
 {
     const struct page_config *c = &g->page->config;
     unsigned long long epoch = atomic_load(&g->page->epoch);
     enum hook_outcome fenced;
 
-    log_warning("fence",
-                "lease=%s member=%s epoch=%llu reason=%s means=\"the controller is stopped by force; this "
-                "member does not lead\"",
-                c->lease, c->member, epoch, reason);
     notify(g);
     for (unsigned attempt = 1;; attempt++) {
         enum hook_outcome checked = fence_once(g, reason, attempt == 1, &fenced);
 
+        if (attempt == 1)
+            tell_fence(g, epoch, reason);
         if (checked == HOOK_STOPPED)
             break;
         /* Never give up: while this page says fencing nobody here starts anything, and the lease is not

@@ -9,7 +9,7 @@
 #include "proc/kill.h"
 #include "util/cleanup.h"
 
-#define MAGIC        UINT32_C(0x676c7032)
+#define MAGIC        UINT32_C(0x676c7033)
 #define ANCHOR_TRIES 8
 
 /* The word: deadline in us (rounded down; 0: none), 8 bits of turn, stopped, fencing. */
@@ -157,7 +157,8 @@ bool page_stopped(const struct page *page, uint64_t *ret_epoch)
 
 void page_promote_over(struct page *page)
 {
-    atomic_store(&page->promote, 0);
+    for (unsigned i = 0; i < PAGE_PROMOTES; i++)
+        atomic_store(&page->promotes[i], 0);
 }
 
 /* Not replaced while it stands in force, so unchanged before and after means whole. */
@@ -226,15 +227,27 @@ bool page_set_stopped(struct page *page, struct page_view *view)
     return change(page, view, STOPPED_BIT);
 }
 
+/* Beside the parts before it: what they left must be found too. */
+static bool register_promote(struct page *page, uint64_t self)
+{
+    for (unsigned i = 0; i < PAGE_PROMOTES; i++) {
+        uint64_t none = 0;
+
+        if (atomic_compare_exchange_strong(&page->promotes[i], &none, self))
+            return true;
+    }
+    return false;
+}
+
 bool page_may_start(struct page *page, uint64_t epoch)
 {
     struct page_clock clock = {0};
     uint64_t self = kill_identity(getpid());
 
     /* Register, then look; the guardian sets the bit, then looks for us. At least one sees the other. */
-    atomic_store(&page->promote, self);
+    bool registered = self != 0 && register_promote(page, self);
     struct page_view view = page_look(page, &clock);
 
-    return self != 0 && view.state == PAGE_STATE_ARMED && view.remaining_ns > 0 &&
+    return registered && view.state == PAGE_STATE_ARMED && view.remaining_ns > 0 &&
            atomic_load(&page->epoch) == epoch;
 }

@@ -31,6 +31,7 @@
 
 #define PAGE_TEXT_MAX 64
 #define PAGE_PATH_MAX 512
+#define PAGE_PROMOTES 32 /* parts of a promote: HOOK_STEPS_MAX */
 
 enum page_result {
     PAGE_OK = 0,
@@ -60,9 +61,10 @@ struct page {
     struct page_config config;
     _Atomic uint64_t word;
     _Atomic uint64_t epoch;      /* last armed or ordered; changed by the sidecar only */
-    _Atomic uint64_t promote;    /* kill_identity() of a promote that is running; 0: none */
     _Atomic uint64_t anchor_seq; /* anchors[anchor_seq % 2] is whole; 0: there is none yet */
     struct page_anchor anchors[2];
+    /* kill_identity() of the parts of a promote that is running, in their order; 0: none */
+    _Atomic uint64_t promotes[PAGE_PROMOTES];
 };
 
 int page_create(const struct page_config *config, struct page **ret_page, int *ret_fd);

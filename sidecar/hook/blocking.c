@@ -15,7 +15,7 @@ enum hook_outcome hook_run_through(struct hook_run *run, const struct hook_spec 
         uint64_t now = hook_now_ns();
         struct pollfd fds[] = {{.fd = run->child.pidfd, .events = POLLIN},
                                {.fd = run->child.out_fd, .events = POLLIN}};
-        uint64_t left = run->deadline_ns > now ? run->deadline_ns - now : 0;
+        uint64_t end = hook_deadline_ns(run), left = end > now ? end - now : 0;
         struct timespec wait = {.tv_sec = (time_t)(left / 1000000000u),
                                 .tv_nsec = (long)(left % 1000000000u)};
 

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hook/environment.h"
 #include "proc/cgroup.h"
 #include "proc/kill.h"
 #include "proc/reap.h"
@@ -93,51 +93,6 @@ static int list_steps(struct hook_run *run, const char *path)
     return run->count > 0 ? 0 : -ENOENT;
 }
 
-static void put(struct hook_run *run, const char *key, const char *value)
-{
-    unsigned n = 0;
-
-    while (run->env[n])
-        n++;
-    if (n < HOOK_ENV_MAX && asprintf(&run->env[n], "%s=%s", key, value ? value : "") < 0)
-        run->env[n] = NULL;
-}
-
-static void put_u64(struct hook_run *run, const char *key, uint64_t value)
-{
-    char text[24];
-
-    snprintf(text, sizeof text, "%" PRIu64, value);
-    put(run, key, text);
-}
-
-static void build_env(struct hook_run *run, const struct hook_spec *s, const struct hook_facts *f)
-{
-    char nonce[33] = "";
-
-    if (f->nonce)
-        format_hex(f->nonce, 16, nonce);
-    put(run, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    put(run, "LANG", "C.UTF-8");
-    put(run, "GALERA_LEASE_HOOK", hook_kind_name(s->kind));
-    put(run, "GALERA_LEASE_NAME", f->lease);
-    put(run, "GALERA_LEASE_MEMBER", f->member);
-    put_u64(run, "GALERA_LEASE_EPOCH", f->epoch);
-    put(run, "GALERA_LEASE_NONCE", nonce);
-    put(run, "GALERA_LEASE_ROLE", f->role);
-    put(run, "GALERA_LEASE_REASON", f->reason);
-    put(run, "GALERA_LEASE_PREVIOUS", f->previous);
-    put_u64(run, "GALERA_LEASE_BUDGET_MS", s->budget_ns / 1000000);
-    put(run, "GALERA_LEASE_CGROUP", f->promote_cgroup);
-    put(run, "GALERA_LEASE_RUNDIR", f->run_dir);
-    put(run, "GALERA_LEASE_STATEDIR", f->state_dir);
-    if (f->event) {
-        put(run, "GALERA_LEASE_EVENT", f->event);
-        put(run, "GALERA_LEASE_FROM", f->from);
-        put(run, "GALERA_LEASE_ALARM", f->alarm ? "1" : "0");
-    }
-}
-
 /*
  * Killed hooks that hang in the kernel: each further one would join them, until nothing at all can be
  * started. Whatever only looks or tells leaves places to what stops.
@@ -163,12 +118,35 @@ static int ask_room(struct hook_run *run)
     return -EBUSY;
 }
 
+/* Of a kill budget, and of what is told: a part that hangs must leave the others their turn. A demote may
+ * use all of its budget, because a fence follows. */
+static bool shares(enum hook_kind kind)
+{
+    return kind == HOOK_FENCE || kind == HOOK_NOTIFY;
+}
+
+/* What is left of the budget, or this part's share of it. */
+static void begin_budget(struct hook_run *run)
+{
+    uint64_t now = hook_now_ns(), left = run->deadline_ns > now ? run->deadline_ns - now : 0;
+
+    run->step_deadline_ns = run->deadline_ns;
+    if (run->count == 1)
+        return;
+    if (shares(run->kind)) {
+        left /= run->count - run->next;
+        run->step_deadline_ns = now + left;
+    }
+    hook_environment_budget(run, left);
+}
+
 static int start_step(struct hook_run *run)
 {
     int r = ask_room(run);
 
     if (r < 0)
         return r;
+    begin_budget(run);
     struct child_request q = {.launcher = run->launcher,
                               .path = run->steps[run->next],
                               .envp = run->env,
@@ -203,7 +181,7 @@ int hook_start(struct hook_run *run, const struct hook_spec *s, const struct hoo
                              .userdata = userdata,
                              .launcher = strdup(s->launcher),
                              .cgroup = s->cgroup ? strdup(s->cgroup) : NULL};
-    build_env(run, s, f);
+    hook_environment(run, s, f);
     int r = list_steps(run, s->path);
 
     if (r == 0)
@@ -265,14 +243,9 @@ static bool goes_on(enum hook_kind kind)
     return kind == HOOK_DEMOTE || kind == HOOK_FENCE || kind == HOOK_NOTIFY;
 }
 
-static enum hook_outcome step_ended(struct hook_run *run, int status)
+/* The part that ran is over: the next one, or what came of them all. */
+static enum hook_outcome go_on(struct hook_run *run, int code, bool late)
 {
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-
-    read_output(run);
-    if (run->line_length > 0)
-        end_line(run);
-    drop_child(run);
     if (run->kind == HOOK_CHECK && code == HOOK_CHECK_STOPPED) {
         run->stopped++;
         code = 0;
@@ -285,6 +258,7 @@ static enum hook_outcome step_ended(struct hook_run *run, int status)
     if (run->failed == 0) {
         run->failed = code;
         run->failed_step = run->step;
+        run->late = late;
     }
     if (code != 0 && !goes_on(run->kind))
         return HOOK_FAILED;
@@ -302,7 +276,18 @@ static enum hook_outcome step_ended(struct hook_run *run, int status)
     if (run->failed == 0)
         return HOOK_OK;
     run->step = run->failed_step;
-    return HOOK_FAILED;
+    return run->late ? HOOK_TIMED_OUT : HOOK_FAILED;
+}
+
+static enum hook_outcome step_ended(struct hook_run *run, int status)
+{
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+
+    read_output(run);
+    if (run->line_length > 0)
+        end_line(run);
+    drop_child(run);
+    return go_on(run, code, false);
 }
 
 /*
@@ -335,9 +320,9 @@ enum hook_outcome hook_dispatch(struct hook_run *run)
             kill_left(run);
         return outcome;
     }
-    if (hook_now_ns() >= run->deadline_ns) {
+    if (hook_now_ns() >= run->step_deadline_ns) {
         hook_kill(run);
-        return HOOK_TIMED_OUT;
+        return shares(run->kind) ? go_on(run, 128 + SIGKILL, true) : HOOK_TIMED_OUT;
     }
     return HOOK_RUNNING;
 }

@@ -9,6 +9,10 @@
  * `precheck`: 0 this host may lead, else its first line of output says why not. `notify` hears of a change of
  * role or an alarm, all its parts do, and how it ends means nothing to the lease.
  *
+ * The budget is the folder's. The parts of a fence, and of a notify, share it: each may use an equal part of
+ * what is left at its turn and is killed then, so that one that hangs keeps no other from stopping what it
+ * can. GALERA_LEASE_BUDGET_MS is what the part has.
+ *
  * Each hook runs in its own session and, where cgroup v2 is writable, in its slot's cgroup. When its budget
  * is over, all that it left there is killed; after exit 0 it is left alone: a promote hook's cgroup is the
  * controller's home.
@@ -69,10 +73,12 @@ struct hook_run {
     char *launcher, *cgroup;
     int page_fd;
     uint64_t epoch, deadline_ns;
+    uint64_t step_deadline_ns;      /* of a fence or notify folder's part: its share of what is left */
     struct child child;             /* pid 0: none */
     uint64_t begun[HOOK_STEPS_MAX]; /* of a promote: what was started for it, by kill_identity() */
     int code;
     int failed;       /* code of the first step of a stop that failed; the others ran all the same */
+    bool late;        /* ... because it was killed at the end of its share */
     unsigned stopped; /* steps of a check that said 3 */
     bool mixed;       /* ... and another said that it runs */
     unsigned lines;
@@ -99,7 +105,7 @@ int hook_start(struct hook_run *run, const struct hook_spec *spec, const struct 
 enum hook_outcome hook_dispatch(struct hook_run *run);
 static inline uint64_t hook_deadline_ns(const struct hook_run *run)
 {
-    return run->deadline_ns;
+    return run->step_deadline_ns;
 }
 
 /* The file name of the step that runs; after the end of the one that failed, else of the last. */

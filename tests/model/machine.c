@@ -39,7 +39,7 @@ static void load(const struct host *h)
     page.config.kill_budget_ns = page.config.margin_ns = page.config.check_budget_ns = TICK_NS;
     atomic_store(&page.word, h->page.word);
     atomic_store(&page.epoch, h->page.epoch);
-    atomic_store(&page.promote, h->page.promote);
+    atomic_store(&page.promotes[0], h->page.promote);
     atomic_store(&page.anchor_seq, h->page.anchor_seq);
 }
 
@@ -47,7 +47,7 @@ static void store(struct host *h)
 {
     h->page = (struct page_words){.word = atomic_load(&page.word),
                                   .epoch = atomic_load(&page.epoch),
-                                  .promote = atomic_load(&page.promote),
+                                  .promote = atomic_load(&page.promotes[0]),
                                   .anchor_seq = atomic_load(&page.anchor_seq)};
 }
 

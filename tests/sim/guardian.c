@@ -41,7 +41,7 @@ void guardian_wake(struct world *w, struct host *h)
 static void attempt(struct world *w, struct host *h)
 {
     h->guardian.phase = GUARD_FENCE;
-    if (atomic_load(&h->page.promote) != 0)
+    if (atomic_load(&h->page.promotes[0]) != 0)
         promote_kill(w, h);
     hook_begin(w, h, SLOT_GUARDIAN, HOOK_IS_FENCE, 0, atomic_load(&h->page.epoch));
 }

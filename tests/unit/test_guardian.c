@@ -428,7 +428,7 @@ static bool lives(pid_t pid)
 
 static void fence_now(uint64_t promote)
 {
-    atomic_store(&page->promote, promote);
+    atomic_store(&page->promotes[0], promote);
     page_order_fence(page, 7);
     keeper_wake(&keeper);
     wait_until("stopped", is_stopped);
@@ -519,6 +519,23 @@ static void test_session_without_leader(void **state)
     assert_ends(ours);
 }
 
+/* What an earlier part of the folder left is on its way to start the controller, too. */
+static void test_earlier_parts_of_a_promote(void **state)
+{
+    static const char *const sleeps[] = {"/bin/sleep", "600", NULL};
+
+    (void)state;
+    begin();
+    start();
+    pid_t first = start_session(sleeps), second = start_session(sleeps);
+
+    atomic_store(&page->promotes[1], kill_identity(second));
+    fence_now(kill_identity(first));
+    assert_ends(first);
+    assert_ends(second);
+    assert_true(atomic_load(&page->promotes[1]) == 0);
+}
+
 /* The real thing: a promote hook through the launcher dies before the fence hook looks. */
 static void test_running_promote_is_killed(void **state)
 {
@@ -553,7 +570,7 @@ static void test_running_promote_is_killed(void **state)
     assert_int_equal(fsio_replace(in_folder("promote-pid"), pid, (size_t)n, 0644, false), 0);
     for (int i = 0; i < 1000 && !exists("promoting"); i++)
         poll(NULL, 0, 5);
-    assert_true(atomic_load(&page->promote) == kill_identity(run.child.pid));
+    assert_true(atomic_load(&page->promotes[0]) == kill_identity(run.child.pid));
     page_order_fence(page, 7);
     keeper_wake(&keeper);
     wait_until("stopped", is_stopped);
@@ -665,6 +682,43 @@ static void test_guardian_dies(void **state)
 
     assert_int_equal(poll(&news, 1, 5000), 1);
     assert_true(is_stopped());
+}
+
+/* No hook can be started, or the one that is to stop it can't: what lives in the controller's cgroup dies without one. The cgroup
+ * is a folder with a list, as where the kernel has no cgroup.kill. */
+static void kill_without_hook(const char *launcher, const char *fence)
+{
+    static const char *const sleeps[] = {"/bin/sleep", "600", NULL};
+    char list[32];
+
+    snprintf(config.launcher, sizeof config.launcher, "%s", launcher);
+    script("fence", fence);
+    assert_int_equal(mkdir(in_folder("controller"), 0755), 0);
+    snprintf(config.promote_cgroup, sizeof config.promote_cgroup, "%s", in_folder("controller"));
+    begin();
+    start();
+    pid_t controller = start_session(sleeps);
+    int length = snprintf(list, sizeof list, "%d\n", (int)controller);
+
+    assert_int_equal(fsio_replace(in_folder("controller/cgroup.procs"), list, (size_t)length, 0644, false), 0);
+    assert_true(lives(controller));
+    arm(7, 0);
+    assert_ends(controller);
+}
+
+static void test_no_hook_can_be_started(void **state)
+{
+    (void)state;
+    kill_without_hook("/nonexistent", FENCE_STOPS);
+    assert_true(page_fencing(page));
+    assert_false(is_stopped()); /* nobody has looked */
+}
+
+static void test_fence_fails(void **state)
+{
+    (void)state;
+    kill_without_hook(getenv("LAUNCHER"), FENCE_STOPS "; exit 1");
+    wait_until("stopped", is_stopped);
 }
 
 /* Nobody reads what it writes to stderr: a pipe, a socket. */
@@ -814,8 +868,11 @@ int main(void)
         T(test_sigterm_disarmed),
         T(test_reused_number),
         T(test_session_without_leader),
+        T(test_earlier_parts_of_a_promote),
         T(test_running_promote_is_killed),
         T(test_without_its_cgroup),
+        T(test_no_hook_can_be_started),
+        T(test_fence_fails),
         T(test_budgets_fit_in_k),
         T(test_guardian_dies),
         T(test_full_pipe),

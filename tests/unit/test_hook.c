@@ -322,6 +322,29 @@ static void test_time_out_kills_all(void **state)
     assert_true(dead(read_pid("pid")));
 }
 
+/* A part of a fence that hangs uses up its share, and no more: the others stop what they can. A demote that hangs is followed by
+ * a fence, so its parts share nothing. */
+static void test_hanging_part(void **state)
+{
+    long second, last;
+
+    (void)state;
+    script("stop/30-hangs", "exec sleep 600");
+    script("stop/20-stops", "echo $GALERA_LEASE_BUDGET_MS");
+    script("stop/10-too", "echo $GALERA_LEASE_BUDGET_MS");
+    uint64_t start = hook_now_ns();
+
+    assert_int_equal(run_kept(HOOK_FENCE, "stop"), HOOK_TIMED_OUT);
+    assert_true(hook_now_ns() - start < 4 * S);
+    assert_string_equal(hook_step(&kept), "30-hangs");
+    hook_deinit(&kept);
+    assert_int_equal(sscanf(output, "20-stops:%ld|10-too:%ld|", &second, &last), 2);
+    assert_true(second > 500 && second <= 5000 / 3); /* half of what a third has left, at most */
+    assert_true(last > second && last <= 5000 * 2 / 3);
+    assert_int_equal(run(HOOK_DEMOTE, "stop", S / 2), HOOK_TIMED_OUT);
+    assert_string_equal(output, "");
+}
+
 /* Also what an earlier part of its folder left, whether the last one fails or is out of time. */
 static void test_failed_promote_leaves_nothing(void **state)
 {
@@ -565,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_notify_and_precheck),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_time_out_kills_all),
+        cmocka_unit_test(test_hanging_part),
         cmocka_unit_test(test_failed_promote_leaves_nothing),
         cmocka_unit_test(test_exit_0_leaves_alone),
         cmocka_unit_test(test_ends_with_who_started_it),

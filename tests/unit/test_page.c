@@ -170,9 +170,12 @@ static void test_may_start(void **state)
 
     (void)state;
     assert_false(page_may_start(page, 7));
-    assert_true(atomic_load(&page->promote) == kill_identity(getpid())); /* first register, then look */
+    assert_true(atomic_load(&page->promotes[0]) == kill_identity(getpid())); /* first register, then look */
+    assert_false(page_may_start(page, 7));
+    assert_true(atomic_load(&page->promotes[1]) == kill_identity(getpid())); /* each part beside those before it */
+    assert_true(atomic_load(&page->promotes[2]) == 0);
     page_promote_over(page);
-    assert_true(atomic_load(&page->promote) == 0);
+    assert_true(atomic_load(&page->promotes[0]) == 0 && atomic_load(&page->promotes[1]) == 0);
     page_arm(page, 7, in(20 * S), &sidecar_clock);
     assert_true(page_may_start(page, 7));
     assert_false(page_may_start(page, 6));
@@ -240,6 +243,7 @@ static void test_killed_while_it_writes(void **state)
         assert_true(atomic_load(&page->anchors[clock.anchor_seq % 2].boot_ns) == 2 * S + t);
         assert_true(atomic_load(&page->anchors[clock.anchor_seq % 2].raw_ns) == S + t);
         assert_true(page_may_start(page, i));
+        page_promote_over(page);
     }
 }
 
