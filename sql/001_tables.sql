@@ -2,6 +2,8 @@
 -- Every table is InnoDB and has a primary key: Galera certifies by primary key.
 -- Nothing here decides by wall clock; all DATETIME columns (UTC) are for people.
 SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+-- Where a DBA works with RSU, tables and accounts would be made on one node, and rows in them on all: that node leaves the cluster.
+SET SESSION wsrep_OSU_method = 'TOI';
 SET SESSION character_set_client = utf8mb4, SESSION collation_connection = utf8mb4_general_ci;
 
 CREATE DATABASE IF NOT EXISTS galera_lease CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -165,6 +165,7 @@ CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.
 BEGIN
     DECLARE quoted TEXT DEFAULT CONCAT('`', REPLACE(schema_name, '`', '``'), '`.`', REPLACE(table_name, '`', '``'), '`');
     DECLARE quoted_schema TEXT DEFAULT CONCAT('`', REPLACE(schema_name, '`', '``'), '`');
+    DECLARE mark CHAR(32) DEFAULT MD5(UUID());
     DECLARE mistake, found_engine TEXT DEFAULT NULL;
 
     SET found_engine = (SELECT t.engine FROM information_schema.tables t
@@ -175,6 +176,8 @@ BEGIN
         -- Measured: such a node meets the trigger when it applies the write, is refused, and leaves the cluster.
         WHEN @@GLOBAL.slave_run_triggers_for_rbr <> 'NO'
             THEN 'slave_run_triggers_for_rbr is not NO on this node, which would throw it out of the cluster: set it to NO on every node'
+        WHEN @@SESSION.wsrep_OSU_method <> 'TOI'
+            THEN 'wsrep_OSU_method is not TOI here, so only this node would protect the table: SET SESSION wsrep_OSU_method = ''TOI'' first'
         WHEN schema_name = 'galera_lease' THEN 'the tables of galera_lease itself must stay as they are'
         WHEN NOT EXISTS (SELECT 1 FROM galera_lease.lease l WHERE l.name = COALESCE(lease_name, ''))
             THEN 'there is no such lease; SELECT lease FROM galera_lease.leader lists them'
@@ -187,8 +190,13 @@ BEGIN
     END IF;
     EXECUTE IMMEDIATE CONCAT('GRANT TRIGGER ON ', quoted, ' TO galera_lease_owner@localhost');
     FOR e IN (SELECT 'insert' AS event UNION SELECT 'update' UNION SELECT 'delete') DO
-        EXECUTE IMMEDIATE CONCAT('CREATE OR REPLACE DEFINER = galera_lease_owner@localhost TRIGGER ', quoted_schema, '.`galera_lease_', e.event, '_', MD5(table_name),
+        EXECUTE IMMEDIATE CONCAT('CREATE DEFINER = galera_lease_owner@localhost TRIGGER ', quoted_schema, '.`galera_lease_', e.event, '_', mark,
             '` BEFORE ', e.event, ' ON ', quoted, ' FOR EACH ROW CALL galera_lease.guard_writer(''', lease_name, ''')');
+    END FOR;
+    -- Only then those before it, whatever the table was called when they were made: there is no moment without.
+    FOR t IN (SELECT g.trigger_name AS name FROM information_schema.triggers g WHERE g.event_object_schema = schema_name
+              AND g.event_object_table = table_name AND g.trigger_name LIKE 'galera\\_lease\\_%' AND g.trigger_name NOT LIKE CONCAT('%', mark)) DO
+        EXECUTE IMMEDIATE CONCAT('DROP TRIGGER ', quoted_schema, '.`', t.name, '`');
     END FOR;
 END$$
 
@@ -198,12 +206,22 @@ CREATE OR REPLACE DEFINER = galera_lease_owner@localhost PROCEDURE galera_lease.
     COMMENT 'the end of protect_table'
 BEGIN
     DECLARE quoted_schema TEXT DEFAULT CONCAT('`', REPLACE(schema_name, '`', '``'), '`');
-    IF NOT EXISTS (SELECT 1 FROM information_schema.triggers t WHERE t.event_object_schema = schema_name
-                   AND t.event_object_table = table_name AND t.trigger_name LIKE 'galera\\_lease\\_%') THEN
-        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'galera_lease.unprotect_table: this table is not protected; give schema and table';
+    DECLARE mistake TEXT DEFAULT CASE
+        WHEN NOT EXISTS (SELECT 1 FROM information_schema.triggers t WHERE t.event_object_schema = schema_name
+                         AND t.event_object_table = table_name AND t.trigger_name LIKE 'galera\\_lease\\_%')
+            THEN 'this table is not protected; give schema and table'
+        WHEN @@SESSION.wsrep_OSU_method <> 'TOI'
+            THEN 'wsrep_OSU_method is not TOI here, so only this node would hear of it: SET SESSION wsrep_OSU_method = ''TOI'' first'
+        END;
+    DECLARE CONTINUE HANDLER FOR 1141, 1147 BEGIN END; -- the right to the triggers stayed with an earlier name of the table
+
+    IF mistake IS NOT NULL THEN
+        SET mistake = CONCAT('galera_lease.unprotect_table: ', mistake);
+        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = mistake;
     END IF;
-    FOR e IN (SELECT 'insert' AS event UNION SELECT 'update' UNION SELECT 'delete') DO
-        EXECUTE IMMEDIATE CONCAT('DROP TRIGGER IF EXISTS ', quoted_schema, '.`galera_lease_', e.event, '_', MD5(table_name), '`');
+    FOR t IN (SELECT g.trigger_name AS name FROM information_schema.triggers g WHERE g.event_object_schema = schema_name
+              AND g.event_object_table = table_name AND g.trigger_name LIKE 'galera\\_lease\\_%') DO
+        EXECUTE IMMEDIATE CONCAT('DROP TRIGGER ', quoted_schema, '.`', t.name, '`');
     END FOR;
     EXECUTE IMMEDIATE CONCAT('REVOKE TRIGGER ON ', quoted_schema, '.`', REPLACE(table_name, '`', '``'), '` FROM galera_lease_owner@localhost');
 END$$

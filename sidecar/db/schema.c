@@ -7,6 +7,7 @@
 
 #include "schema_files.h"
 #include "db/statement.h"
+#include "util/cleanup.h"
 
 #define STEP_SIZE 128
 
@@ -142,6 +143,33 @@ static void identified(struct statement *s, const struct sink *sink, const struc
     }
 }
 
+/*
+ * An account that somebody else uses: it has rights, and not (only) those that an init gave it. Who may not look
+ * is told no.
+ */
+static bool is_foreign(const struct sink *sink, const struct schema_account *account, const char *role)
+{
+    struct sync_error error;
+    _cleanup_(table_freep) struct table *t = NULL;
+    char sql[1024];
+    struct statement s;
+    uint64_t count;
+
+    if (sink->file)
+        return false;
+    statement_init(&s, sql, sizeof(sql));
+    statement_add(&s,
+                  "SELECT COUNT(*) FROM mysql.global_priv g WHERE g.User = '%s' AND g.Host = '%s' AND NOT EXISTS "
+                  "(SELECT 1 FROM mysql.roles_mapping r WHERE r.User = g.User AND r.Host = g.Host AND r.Role = '%s' "
+                  "AND r.Admin_option = 'N') AND (COALESCE(JSON_VALUE(g.Priv, '$.access'), 0) <> 0 OR EXISTS (SELECT 1 "
+                  "FROM mysql.db d WHERE d.User = g.User AND d.Host = g.Host) OR EXISTS (SELECT 1 FROM "
+                  "mysql.tables_priv p WHERE p.User = g.User AND p.Host = g.Host) OR EXISTS (SELECT 1 FROM "
+                  "mysql.roles_mapping o WHERE o.User = g.User AND o.Host = g.Host))",
+                  account->user, account->host, role);
+    return statement_end(&s) == 0 && sync_query(sink->sync, false, sql, &t, &error) == SYNC_OK &&
+           table_u64(t, 0, 0, &count) && count > 0;
+}
+
 static int account(struct sink *sink, const struct schema_account *account, const char *role)
 {
     static const char *const forms[] = {"CREATE USER IF NOT EXISTS ", "ALTER USER "};
@@ -151,12 +179,14 @@ static int account(struct sink *sink, const struct schema_account *account, cons
 
     if (!account->user)
         return 0;
+    /* Its login is not ours to change. One of the operating system has none of ours, root's above all. */
+    size_t made_by = is_foreign(sink, account, role) ? 1 : 2;
     snprintf(step, sizeof(step), "account %s", account->user);
     if (sink->hide_passwords && account->password &&
         fprintf(sink->file, "-- <password> is not the password: write that of password_file in its place\n") <
             0)
         return -EIO;
-    for (size_t i = 0; i < 2 && r == 0; i++) {
+    for (size_t i = 0; i < made_by && r == 0; i++) {
         statement_init(&s, sql, sizeof(sql));
         statement_add(&s, "%s'%s'@'%s'", forms[i], account->user, account->host);
         identified(&s, sink, account);
@@ -174,6 +204,25 @@ static int account(struct sink *sink, const struct schema_account *account, cons
     }
     explicit_bzero(sql, sizeof(sql));
     return r;
+}
+
+/* A password is set for an account of ours only. */
+static int refuse_foreign(struct sink *sink, const struct schema_plan *plan)
+{
+    const struct {
+        const struct schema_account *account;
+        const char *role;
+    } all[] = {{&plan->sidecar, "galera_lease_sidecar"},
+               {&plan->sidecar_local, "galera_lease_sidecar"},
+               {&plan->operator_, "galera_lease_operator"},
+               {&plan->reader, "galera_lease_reader"}};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i].account->user && all[i].account->password && is_foreign(sink, all[i].account, all[i].role)) {
+            snprintf(sink->step, STEP_SIZE, "'%.40s'@'%.60s'", all[i].account->user, all[i].account->host);
+            return SCHEMA_FOREIGN;
+        }
+    return 0;
 }
 
 static int run_accounts(struct sink *sink, const struct schema_plan *plan)
@@ -217,6 +266,12 @@ int schema_apply(struct sync *sync, const struct schema_plan *plan, char *ret_st
         return SCHEMA_BAD_PLAN;
     if (sync_facts(sync)->schema > SCHEMA_VERSION)
         return SCHEMA_UNKNOWN;
+    /* Also where the schema is there already: accounts are made on every node. */
+    r = sink_statement(&sink, "session", "SET SESSION wsrep_OSU_method = 'TOI'");
+    if (r == 0)
+        r = refuse_foreign(&sink, plan);
+    if (r != 0)
+        return r;
     /* The version is written last: a schema that was left half-made is completed. One that is complete is not
      * touched: replacing a trigger under a living lease has no purpose. */
     if (sync_facts(sync)->schema != SCHEMA_VERSION)

@@ -31,6 +31,7 @@ enum schema_result {
     SCHEMA_OK = 0,
     SCHEMA_FAILED,   /* see the error and @ret_step */
     SCHEMA_UNKNOWN,  /* the database has a version that this program does not know: nothing was done */
+    SCHEMA_FOREIGN,  /* an account, named in @ret_step, is somebody else's: nothing was done */
     SCHEMA_BAD_PLAN, /* a name, user, host or password that may not be used */
 };
 

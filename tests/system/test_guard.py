@@ -349,12 +349,35 @@ def test_protect_table_names_the_mistake(lease, lab):
     assert root("SET GLOBAL slave_run_triggers_for_rbr = 'YES'") == ()
     refused = root(f"CALL galera_lease.protect_table('app', 'job', '{lease.name}')")
     assert root("SET GLOBAL slave_run_triggers_for_rbr = 'NO'") == () and refused == SIGNAL
+    assert root("SET SESSION wsrep_OSU_method = 'RSU'") == ()  # triggers on one node only would look like a protection
+    refused = root(f"CALL galera_lease.protect_table('app', 'job', '{lease.name}')")
+    assert root("SET SESSION wsrep_OSU_method = 'TOI'") == () and refused == SIGNAL
     name = "'it''s `odd`'"
     for _ in range(2):
         assert root(f"CALL galera_lease.protect_table('app', {name}, '{lease.name}')") == ()
     assert root("INSERT INTO app.`it's ``odd``` VALUES (1)") == SIGNAL
     assert root(f"CALL galera_lease.unprotect_table('app', {name})") == ()
     assert root("INSERT INTO app.`it's ``odd``` VALUES (1)") == ()
+
+
+def test_a_protected_table_that_is_renamed_or_replaced(lease, lab):
+    root, triggers = lease.root[0], "SELECT event_object_table, COUNT(*) FROM information_schema.triggers WHERE trigger_schema = 'app' GROUP BY 1"
+    root("DROP TABLE IF EXISTS app.moved, app.old", "CREATE TABLE app.moved (i INT PRIMARY KEY)",
+         f"CALL galera_lease.allow_writer('cmon_m1', '{lease.name}', 'm1')")
+
+    def call(what, table, *lease_name):
+        return root(f"CALL galera_lease.{what}_table('app', '{table}'{''.join(f', {name!r}' for name in lease_name)})")
+    assert call("protect", "moved", lease.name) == ()
+    assert root("RENAME TABLE app.moved TO app.old") == () and root("INSERT INTO app.old VALUES (1)") not in ((), SIGNAL)
+    assert call("protect", "old", lease.name) == () and root("INSERT INTO app.old VALUES (1)") == SIGNAL
+    assert root(triggers) == (("old", 3),)
+    # As tools for an online change do it: a new table in the place of the old one.
+    assert root("CREATE TABLE app.new LIKE app.old", "RENAME TABLE app.old TO app.moved, app.new TO app.old") == ()
+    assert root("INSERT INTO app.old VALUES (1)") == ()
+    assert call("protect", "old", lease.name) == () and root("INSERT INTO app.old VALUES (2)") == SIGNAL
+    assert root("DROP TABLE app.moved", "RENAME TABLE app.old TO app.moved") == ()
+    assert call("unprotect", "moved") == () and root("INSERT INTO app.moved VALUES (2)") == ()
+    assert root(triggers) == () and root("DROP TABLE app.moved") == ()
 
 
 def test_with_real_sidecars_the_right_to_write_goes_with_the_lease(group, lab):

@@ -393,6 +393,43 @@ def test_init_makes_accounts_as_narrow_as_the_endpoints(group, lab):
     assert init(tcp, "--account-host", "10.77.%")[1] == ["10.77.%"]
 
 
+def test_init_leaves_the_accounts_of_others_alone(group, lab):
+    member, root = group.add(1), lab.nodes[0].connect()
+    member.write_config()
+    answer(root, "CREATE OR REPLACE USER other@localhost IDENTIFIED BY 'its own'")
+    answer(root, "CREATE DATABASE IF NOT EXISTS app")
+    text = [t for t in member.config.read_text().splitlines() if not t.startswith(("endpoints", "user"))]
+
+    def init(grant=None):
+        if grant:
+            answer(root, grant)
+        before = answer(root, "SHOW CREATE USER other@localhost")
+        done = member.cli("init", "--socket", str(member.node.socket))
+        return done, before == answer(root, "SHOW CREATE USER other@localhost")
+    member.config.write_text("\n".join([*text, f'endpoints = ("unix:{member.node.socket}");', 'user = "other";']) + "\n")
+    done, same = init("GRANT SELECT ON app.* TO other@localhost")
+    assert done.returncode == 1 and same and "account 'other'@'localhost' is there already" in done.stderr
+    done, same = init("REVOKE SELECT ON app.* FROM other@localhost")  # made for us, by hand
+    assert done.returncode == 0 and not same
+    done, same = init("GRANT SELECT ON app.* TO other@localhost")  # ours, with something more
+    assert done.returncode == 0 and same
+    answer(root, "DROP USER other@localhost")
+
+
+def test_init_reaches_every_node_also_where_changes_are_rolled(group, lab):
+    member = group.add(1)
+    member.write_config()
+    root = lab.nodes[0].connect()
+    answer(root, "DROP DATABASE IF EXISTS galera_lease")
+    answer(root, "SET GLOBAL wsrep_OSU_method = 'RSU'")
+    try:
+        group.init()
+    finally:
+        answer(root, "SET GLOBAL wsrep_OSU_method = 'TOI'")
+    lab.wait_whole()
+    assert lab.nodes[1].query("SELECT COUNT(*) FROM galera_lease.lease WHERE name = %s", group.lease) == ((1,),)
+
+
 def test_init_by_a_second_administrator(group, lab):
     member = group.add(1)
     group.init()
