@@ -36,18 +36,38 @@ static int print_outcome(const struct cli_options *o, uint64_t request, const ch
     return r;
 }
 
-static int await_outcome(const struct cli_options *o, struct sync *sync, uint64_t request, uint64_t until)
+/* The node that was asked is gone: the others know as well. */
+static bool ask_elsewhere(const struct cli_options *o, const struct config *c, struct sync **sync,
+                          uint64_t until)
+{
+    struct cli_options rest = *o;
+    uint64_t now = clocks_boot_ns();
+
+    if (now >= until)
+        return false;
+    rest.timeout_ns = until - now;
+    *sync = sync_close(*sync);
+    return session_open(&rest, c, sync) == CLI_OK;
+}
+
+static int await_outcome(const struct cli_options *o, const struct config *c, struct sync **sync,
+                         uint64_t request, uint64_t until)
 {
     char claimed_by[ROWS_TEXT_MAX + 1], outcome[ROWS_TEXT_MAX + 1];
     struct sync_error error = {0};
 
     for (;;) {
-        int r = sync_request_outcome(sync, request, claimed_by, outcome, &error);
+        int r = sync_request_outcome(*sync, request, claimed_by, outcome, &error);
 
-        if (r != 0)
-            return session_failed("the request is written and stays; galera-lease history tells its outcome, "
-                                  "which cannot be read now",
-                                  r, &error);
+        if (r != 0) {
+            nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+            if (ask_elsewhere(o, c, sync, until))
+                continue;
+            session_failed("the request is written and stays; galera-lease history tells its outcome, "
+                           "which cannot be read now",
+                           r, &error);
+            return CLI_TIMEOUT; /* not a failure: it may happen yet */
+        }
         if (outcome[0]) {
             bool done = strncmp(outcome, "done", 4) == 0;
 
@@ -195,7 +215,7 @@ static int steer(const struct cli_options *o, enum rows_action action)
         return r;
     if (!o->wait)
         return print_outcome(o, request, "", NULL) == 0 ? CLI_OK : CLI_FAILED;
-    return await_outcome(o, sync, request, until);
+    return await_outcome(o, &config, &sync, request, until);
 }
 
 static int missing(const char *verb, const char *option, const char *why)

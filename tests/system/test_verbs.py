@@ -7,6 +7,7 @@ import time
 
 import pytest
 from sidecars import BINARY, wait_for
+from test_sidecar import hook_script
 
 OK, FAILED, USAGE, NO_LEADER, UNREACHABLE, TIMEOUT = range(6)
 CHECK_FAIL = 2
@@ -148,6 +149,26 @@ def test_nobody_knows_whether_the_request_was_written(three):
         _, said = asking.communicate(timeout=10)
         member.node.signal(signal.SIGCONT)
     assert asking.returncode == TIMEOUT and "nobody knows whether the request was written" in said, said
+
+
+@pytest.mark.parametrize("endpoints", [1, 2])
+def test_the_node_that_was_asked_dies_before_the_outcome(group, endpoints):
+    """Another endpoint knows it as well; without one nobody may take it for a failure, because it goes on."""
+    leader, other = group.add(1), group.add(2)
+    leader.hook["demote"] = hook_script(leader, "demote", f"[ $GALERA_LEASE_REASON = start ] || sleep 1\nexec {leader.hook['demote']}\n")
+    other.endpoints = [f"unix:{m.node.socket}" for m in (other, leader)][:endpoints]
+    other.options["priority"] = 50
+    group.init().start()
+    assert group.wait_leader(15) is leader
+    asking = subprocess.Popen([BINARY, "step-down", "--config", other.config, "--timeout", "15s"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+    wait_for("its claim", lambda: leader.node.query("SELECT 1 FROM galera_lease.request WHERE lease = %s AND claimed_by <> ''", group.lease), 5)
+    other.node.kill()
+    out, said = asking.communicate(timeout=20)
+    if endpoints == 2:
+        assert asking.returncode == OK and f"{leader.name}: done" in out, (out, said)
+    else:
+        assert asking.returncode == TIMEOUT and "the request is written and stays" in said, (out, said)
 
 
 # ---- why does it not lead?
