@@ -114,7 +114,8 @@ void fence(struct lease *l, struct lease_commands *out, enum lease_reason reason
         return;
     if (l->controller_stopped) { /* nothing runs: losing the lease is no emergency */
         kill_hook(l, out);
-        to_follower(l, out);
+        if (l->role != LEASE_DEMOTING) /* that ends by itself, in this step, and backs off (R9) */
+            to_follower(l, out);
         return;
     }
     become(l, out, LEASE_FENCED, reason);

@@ -256,6 +256,26 @@ static void confirmed(struct lease *l, struct lease_commands *out, const struct 
         emit_note(l, out, LEASE_NOTE_ACQUIRED, l->reason);
 }
 
+static void given_back(struct lease *l, struct lease_commands *out)
+{
+    emit_note(l, out, LEASE_NOTE_RELEASED, l->reason);
+    l->released_fast_ns = l->now.fast_ns;
+    memset(&l->left_nonce, 0, sizeof l->left_nonce);
+    forget_hold(l);
+}
+
+/*
+ * A release whose answer was lost took place (R3): free, in our epoch, by a write that may have been ours. The
+ * stop is confirmed, so it would be no loss either if hands had freed it.
+ */
+static bool release_landed(const struct lease *l, const struct lease_row *row)
+{
+    return row && l->holding && l->stop == LEASE_STOP_CONFIRMED && l->saved_erased &&
+           row->state == LEASE_ROW_FREE && nonce_is_zero(&row->version.nonce) &&
+           row->version.epoch == l->own.epoch && row->version.counter > l->own.counter &&
+           row->version.counter <= l->own_counter_max;
+}
+
 static void write_answer(struct lease *l, struct lease_commands *out, const struct lease_op *op,
                          enum lease_answer answer)
 {
@@ -269,13 +289,10 @@ static void write_answer(struct lease *l, struct lease_commands *out, const stru
     switch (answer) {
     case LEASE_ANSWER_ROW:
         if (op->kind == LEASE_WRITE_RELEASE) {
-            emit_note(l, out, LEASE_NOTE_RELEASED, l->reason);
-            l->released_fast_ns = l->now.fast_ns;
             l->row = op->wanted;
             l->row_since_slow_ns = l->now.slow_ns;
             l->row_suspect = false;
-            memset(&l->left_nonce, 0, sizeof l->left_nonce);
-            forget_hold(l);
+            given_back(l, out);
         } else {
             confirmed(l, out, op);
         }
@@ -365,6 +382,8 @@ static void read_answer(struct lease *l, struct lease_commands *out, const struc
     if (op->causal && l->settle) {
         if (l->claim_open)
             settle_claim(l, row);
+        else if (release_landed(l, row))
+            given_back(l, out);
         else if (l->holding)
             settle_hold(l, out, row);
         else
