@@ -222,7 +222,10 @@ static void resume_check(struct lease *l, struct lease_commands *out)
             l->armed = false;
             emit(out, LEASE_COMMAND_DISARM)->guard.epoch = l->armed_epoch;
         }
+        if (l->handover) /* nothing is started to be stopped at once */
+            leave(l, out, l->leave_reason);
     } else {
+        l->controller_stopped = false; /* whatever was confirmed before: this check did not (R6, R13) */
         l->restart = true;
         leave(l, out, LEASE_REASON_UNHEALTHY);
     }
@@ -305,12 +308,13 @@ static void decide_acquiring(struct lease *l, struct lease_commands *out)
         drive_claim(l, out);
         return;
     }
-    bool unconfirmed = l->deadline_ns == 0;
-    bool late = l->now.fast_ns >= add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns);
+    bool unconfirmed = l->deadline_ns == 0 || (l->start == LEASE_START_RENEW && l->retry);
+    bool late = l->controller_stopped &&
+                l->now.fast_ns >= add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns);
 
     bool dies = l->guardian_failures >= GUARDIAN_DEATHS_MAX;
 
-    if (l->stop_wanted || late || dies || (!unconfirmed && out_of_time(l))) {
+    if (l->stop_wanted || late || dies || (l->deadline_ns != 0 && out_of_time(l))) {
         enum lease_reason reason = l->stop_wanted ? LEASE_REASON_SHUTDOWN
                                    : dies         ? LEASE_REASON_GUARDIAN
                                    : late         ? LEASE_REASON_UNVERIFIED
@@ -324,6 +328,17 @@ static void decide_acquiring(struct lease *l, struct lease_commands *out)
     if (drive_hold(l, out) || unconfirmed)
         return;
     prepare_start(l, out);
+}
+
+/* The sidecar before us was giving the lease away, as it was asked to or had to: so do we. */
+static void resume_handover(struct lease *l)
+{
+    if (l->row.state != LEASE_ROW_HANDOVER)
+        return;
+    l->handover = true;
+    l->leave_reason = l->row.target[0] != '\0' ? LEASE_REASON_SWITCHOVER : LEASE_REASON_STEP_DOWN;
+    l->leave_fast_ns = l->now.fast_ns;
+    memcpy(l->target, l->row.target, sizeof l->target);
 }
 
 /* R7: boot is a demote, or a resume. */
@@ -348,6 +363,7 @@ static void decide_boot(struct lease *l, struct lease_commands *out)
             if (l->ttl_sent_ns > l->config.timing.ttl_ns) /* a hold outlives its sidecar (R12) */
                 l->hold_until_fast_ns =
                     add_ns(l->now.fast_ns, lease_timing_ttl_for_ns(l->deadline_ns - l->now.fast_ns));
+            resume_handover(l);
             memcpy(l->previous, l->row.holder, sizeof l->previous);
             l->start = LEASE_START_CLAIM;
             become(l, out, LEASE_ACQUIRING, LEASE_REASON_RESUME);

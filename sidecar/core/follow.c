@@ -312,6 +312,10 @@ void decide_follower(struct lease *l, struct lease_commands *out)
         leave(l, out, runs ? LEASE_REASON_ROGUE : LEASE_REASON_UNHEALTHY);
         return;
     }
+    if (late_claim_landed(l) && !electable(l)) { /* R11: not to be led with, so it is given back */
+        l->claim_open = false;
+        l->left_nonce = l->claim_nonce;
+    }
     if (late_claim_landed(l)) { /* ours to renew, or to give back */
         l->start = LEASE_START_CLAIM;
         l->settle = true;

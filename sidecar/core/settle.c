@@ -352,8 +352,9 @@ static void settle_claim(struct lease *l, const struct lease_row *row)
         l->claim_open = false;
         l->own_counter_max = 0;
         l->own_epoch_max = 0;
-        adopt(l, &row->version); /* a read is no proof of holding: no deadline until a renewal is confirmed */
-        l->deadline_ns = 0;
+        adopt(l, &row->version); /* a read is no proof of holding: a renewal must be confirmed */
+        if (l->controller_stopped) /* what a resume found running ends with the stored deadline still (R5) */
+            l->deadline_ns = 0;
         l->start = LEASE_START_RENEW;
         return;
     }
