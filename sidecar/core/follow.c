@@ -303,7 +303,7 @@ void decide_follower(struct lease *l, struct lease_commands *out)
         exit_now(l, out);
         return;
     }
-    if (!l->saved_erased && l->save_id == 0 && l->now.fast_ns >= l->attempt_fast_ns)
+    if (!l->saved_erased && l->save_id == 0 && l->now.fast_ns >= l->attempt_fast_ns && !keeps_saved(l))
         save(l, out, true, true);
     if (!l->fencing && stop_unproven(l, out, &runs)) {
         if (runs)

@@ -50,6 +50,12 @@ static inline uint64_t sub_ns(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
+/* A claim was sent, and is neither answered nor out of time. */
+static inline bool claim_under_way(const struct lease *l)
+{
+    return l->op.id != 0 && l->op.is_write && l->claim_open;
+}
+
 /* lease.c */
 struct lease_command *emit(struct lease_commands *out, enum lease_command_type type);
 void emit_note(struct lease *l, struct lease_commands *out, enum lease_note note, enum lease_reason reason);
@@ -73,6 +79,7 @@ void save(struct lease *l, struct lease_commands *out, bool durable, bool erase)
 bool shorten_saved(struct lease *l, struct lease_commands *out);
 void forget_hold(struct lease *l);
 uint64_t demote_point(const struct lease *l);
+bool outlasts_ttl(const struct lease *l);
 uint64_t unguarded_from(const struct lease *l);
 
 /* decide.c */
@@ -90,6 +97,7 @@ void fence(struct lease *l, struct lease_commands *out, enum lease_reason reason
 void decide_demoting(struct lease *l, struct lease_commands *out);
 void decide_fenced(struct lease *l, struct lease_commands *out);
 void to_follower(struct lease *l, struct lease_commands *out);
+bool keeps_saved(const struct lease *l);
 
 /* follow.c: watching, ranking, competing. */
 void watch_row(struct lease *l, const struct lease_event *event, const struct lease_row *row);

@@ -127,7 +127,7 @@ static uint64_t wake_fast(const struct lease *l)
         wake = earlier(l, wake, l->poll_fast_ns);
     if (rests)
         wake = earlier(l, wake, l->backoff_fast_ns);
-    if (l->role == LEASE_ACQUIRING) /* its patience */
+    if (l->role == LEASE_ACQUIRING || (l->stop_wanted && outlasts_ttl(l))) /* its patience */
         wake = earlier(l, wake, add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns));
     return wake;
 }

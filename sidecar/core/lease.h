@@ -274,7 +274,8 @@ enum lease_command_type {
     LEASE_COMMAND_DISARM, /* guardian: the controller is confirmed stopped */
     LEASE_COMMAND_SAVE,
     LEASE_COMMAND_NOTE,
-    LEASE_COMMAND_EXIT, /* the controller is confirmed stopped and nothing is held */
+    LEASE_COMMAND_EXIT, /* the controller is confirmed stopped, and nothing is held but what the disk lets the
+                           next start go on with */
 };
 
 struct lease_command {

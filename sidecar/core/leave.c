@@ -122,6 +122,15 @@ void fence(struct lease *l, struct lease_commands *out, enum lease_reason reason
     begin_fence(l, out);
 }
 
+/*
+ * Told to end, and the database has not said what became of the lease, or of its resume: what the disk has
+ * lets the next start go on with it (R7).
+ */
+bool keeps_saved(const struct lease *l)
+{
+    return l->stop_wanted && (!l->row_known || (l->claim_open && l->claim_resume));
+}
+
 void to_follower(struct lease *l, struct lease_commands *out)
 {
     lease_assert(l->controller_stopped);
@@ -136,15 +145,21 @@ void to_follower(struct lease *l, struct lease_commands *out)
     l->check_failures = 0;
     if (l->role != LEASE_FOLLOWER)
         become(l, out, LEASE_FOLLOWER, l->reason);
-    if (!l->saved_erased && l->save_id == 0)
+    if (!l->saved_erased && l->save_id == 0 && !keeps_saved(l))
         save(l, out, true, true);
 }
 
-/* R7: the stored deadline is gone from the disk before a release is sent. */
+/*
+ * R7: the stored deadline is gone from the disk before a release is sent. That of a hold (R12) goes no earlier
+ * than the database has answered, in this very step: without it nobody could resume, and if no release
+ * arrives then, all wait for the end of the hold.
+ */
 static void release(struct lease *l, struct lease_commands *out)
 {
     if (l->save_id != 0 || !may_send(l))
         return;
+    if (!l->saved_erased && outlasts_ttl(l) && l->row_read_fast_ns != l->now.fast_ns)
+        l->settle = true;
     if (l->settle)
         send_read(l, out, true, false);
     else if (!l->saved_erased)
@@ -188,6 +203,27 @@ static void back_off(struct lease *l)
         l->backoff_fast_ns = add_ns(l->now.fast_ns, wait);
 }
 
+/*
+ * Told to end, and for a whole ttl a hold that goes on for longer could not be given back: the database is
+ * away, or the disk can't be written. Nothing of ours runs; what the disk has lets the next start go on with
+ * it (R7).
+ */
+static bool end_holding(struct lease *l, struct lease_commands *out)
+{
+    bool writing = l->op.id != 0 && l->op.is_write;
+    bool answered = l->row_read_fast_ns == l->now.fast_ns;
+
+    if (!l->stop_wanted || l->saved_erased || l->save_id != 0 || l->fencing || writing || answered ||
+        !outlasts_ttl(l) || l->now.fast_ns < add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns))
+        return false;
+    save(l, out, false, false);
+    forget_hold(l);
+    l->stop = LEASE_STOP_NONE;
+    l->restart = false;
+    become(l, out, LEASE_FOLLOWER, l->reason); /* which ends, in this step */
+    return true;
+}
+
 void decide_demoting(struct lease *l, struct lease_commands *out)
 {
     if (l->fencing && l->stop != LEASE_STOP_CONFIRMED && l->stop != LEASE_STOP_FENCE) {
@@ -208,13 +244,16 @@ void decide_demoting(struct lease *l, struct lease_commands *out)
         become(l, out, LEASE_ACQUIRING, l->reason);
         return;
     }
+    if (l->stop_wanted && claim_under_way(l))
+        return; /* its answer, or its time-out, comes first: what it took is given back */
     if (!l->holding || l->deadline_ns == 0 || l->now.fast_ns >= l->deadline_ns) {
         back_off(l);
         to_follower(l, out);
         return;
     }
     l->restart = false;
-    release(l, out);
+    if (!end_holding(l, out))
+        release(l, out);
 }
 
 /* FENCED ends once the stop is confirmed and the lease is seen gone. */
@@ -226,10 +265,13 @@ void decide_fenced(struct lease *l, struct lease_commands *out)
     }
     bool over = l->deadline_ns == 0 || l->now.fast_ns >= l->deadline_ns;
 
+    if (l->stop_wanted && claim_under_way(l))
+        return;
     if (!l->holding || (l->stop_wanted && over)) {
         back_off(l);
         to_follower(l, out);
         return;
     }
-    release(l, out);
+    if (!end_holding(l, out))
+        release(l, out);
 }

@@ -11,6 +11,12 @@ uint64_t demote_point(const struct lease *l)
     return sub_ns(l->deadline_ns, lease_timing_demote_lead_ns(&l->config.timing));
 }
 
+/* R12: only a hold lasts longer than a whole ttl from now. */
+bool outlasts_ttl(const struct lease *l)
+{
+    return l->deadline_ns > add_ns(l->now.fast_ns, l->config.timing.ttl_ns);
+}
+
 bool may_send(const struct lease *l)
 {
     return l->op.id == 0 && l->now.fast_ns >= l->attempt_fast_ns;
