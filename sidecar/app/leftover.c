@@ -81,7 +81,8 @@ void leftover_kill(const struct node *n)
     if (n->cgroup_controller[0])
         cgroup_kill(n->cgroup_controller);
     snprintf(mark, sizeof mark, "GALERA_LEASE_NAME=%s", n->config->name);
-    for (const char *at = text + strlen(ours); sscanf(at, " %" SCNu64 "%n", &identity, &used) == 1; at += used)
+    for (const char *at = text + strlen(ours); sscanf(at, " %" SCNu64 "%n", &identity, &used) == 1;
+         at += used)
         kill_session_of(identity, mark);
     leftover_over(n);
 }

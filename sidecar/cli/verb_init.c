@@ -111,11 +111,12 @@ static int failed(const struct cli_options *o, int r, bool late, const char *ste
         fprintf(stderr, "galera-lease: the database has a schema of a newer version: nothing was changed\n");
         return CLI_FAILED;
     case SCHEMA_FOREIGN:
-        fprintf(stderr,
-                "galera-lease: account %s is there already, with rights that are not the sidecar's: its password "
-                "would become that of password_file. Nothing was changed; give the sidecar an account of its own "
-                "(user in the configuration)\n",
-                step);
+        fprintf(
+            stderr,
+            "galera-lease: account %s is there already, with rights that are not the sidecar's: its password "
+            "would become that of password_file. Nothing was changed; give the sidecar an account of its own "
+            "(user in the configuration)\n",
+            step);
         return CLI_FAILED;
     case SCHEMA_BAD_PLAN:
         fprintf(

@@ -309,8 +309,8 @@ static void decide_acquiring(struct lease *l, struct lease_commands *out)
         return;
     }
     bool unconfirmed = l->deadline_ns == 0 || (l->start == LEASE_START_RENEW && l->retry);
-    bool late = l->controller_stopped &&
-                l->now.fast_ns >= add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns);
+    bool late =
+        l->controller_stopped && l->now.fast_ns >= add_ns(l->role_since_fast_ns, l->config.timing.ttl_ns);
 
     bool dies = l->guardian_failures >= GUARDIAN_DEATHS_MAX;
 

@@ -150,9 +150,9 @@ void to_follower(struct lease *l, struct lease_commands *out)
 }
 
 /*
- * R7: the stored deadline is gone from the disk before a release is sent. That of a hold (R12) goes no earlier
- * than the database has answered, in this very step: without it nobody could resume, and if no release
- * arrives then, all wait for the end of the hold.
+ * R7: the stored deadline is gone from the disk before a release is sent. That of a hold (R12) goes no
+ * earlier than the database has answered, in this very step: without it nobody could resume, and if no
+ * release arrives then, all wait for the end of the hold.
  */
 static void release(struct lease *l, struct lease_commands *out)
 {

@@ -271,8 +271,8 @@ static void given_back(struct lease *l, struct lease_commands *out)
 }
 
 /*
- * A release whose answer was lost took place (R3): free, in our epoch, by a write that may have been ours. The
- * stop is confirmed, so it would be no loss either if hands had freed it.
+ * A release whose answer was lost took place (R3): free, in our epoch, by a write that may have been ours.
+ * The stop is confirmed, so it would be no loss either if hands had freed it.
  */
 static bool release_landed(const struct lease *l, const struct lease_row *row)
 {
@@ -348,7 +348,8 @@ static void settle_hold(struct lease *l, struct lease_commands *out, const struc
 static void settle_claim(struct lease *l, const struct lease_row *row)
 {
     l->settle = false;
-    if (row && l->claim_resume && nonce_equal(&row->version.nonce, &l->own.nonce)) {
+    if (row && l->claim_resume && !nonce_is_zero(&l->own.nonce) &&
+        nonce_equal(&row->version.nonce, &l->own.nonce)) {
         /* A renewal that the sidecar before us had sent landed late: still ours to resume. What was sent for
            the version before can't land any more. */
         l->claim_expected = row->version;
@@ -358,7 +359,7 @@ static void settle_claim(struct lease *l, const struct lease_row *row)
         l->claim_open = false;
         l->own_counter_max = 0;
         l->own_epoch_max = 0;
-        adopt(l, &row->version); /* a read is no proof of holding: a renewal must be confirmed */
+        adopt(l, &row->version);   /* a read is no proof of holding: a renewal must be confirmed */
         if (l->controller_stopped) /* what a resume found running ends with the stored deadline still (R5) */
             l->deadline_ns = 0;
         l->start = LEASE_START_RENEW;

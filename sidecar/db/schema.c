@@ -144,8 +144,8 @@ static void identified(struct statement *s, const struct sink *sink, const struc
 }
 
 /*
- * An account that somebody else uses: it has rights, and not (only) those that an init gave it. Who may not look
- * is told no.
+ * An account that somebody else uses: it has rights, and not (only) those that an init gave it. Who may not
+ * look is told no.
  */
 static bool is_foreign(const struct sink *sink, const struct schema_account *account, const char *role)
 {
@@ -158,14 +158,15 @@ static bool is_foreign(const struct sink *sink, const struct schema_account *acc
     if (sink->file)
         return false;
     statement_init(&s, sql, sizeof(sql));
-    statement_add(&s,
-                  "SELECT COUNT(*) FROM mysql.global_priv g WHERE g.User = '%s' AND g.Host = '%s' AND NOT EXISTS "
-                  "(SELECT 1 FROM mysql.roles_mapping r WHERE r.User = g.User AND r.Host = g.Host AND r.Role = '%s' "
-                  "AND r.Admin_option = 'N') AND (COALESCE(JSON_VALUE(g.Priv, '$.access'), 0) <> 0 OR EXISTS (SELECT 1 "
-                  "FROM mysql.db d WHERE d.User = g.User AND d.Host = g.Host) OR EXISTS (SELECT 1 FROM "
-                  "mysql.tables_priv p WHERE p.User = g.User AND p.Host = g.Host) OR EXISTS (SELECT 1 FROM "
-                  "mysql.roles_mapping o WHERE o.User = g.User AND o.Host = g.Host))",
-                  account->user, account->host, role);
+    statement_add(
+        &s,
+        "SELECT COUNT(*) FROM mysql.global_priv g WHERE g.User = '%s' AND g.Host = '%s' AND NOT EXISTS "
+        "(SELECT 1 FROM mysql.roles_mapping r WHERE r.User = g.User AND r.Host = g.Host AND r.Role = '%s' "
+        "AND r.Admin_option = 'N') AND (COALESCE(JSON_VALUE(g.Priv, '$.access'), 0) <> 0 OR EXISTS (SELECT 1 "
+        "FROM mysql.db d WHERE d.User = g.User AND d.Host = g.Host) OR EXISTS (SELECT 1 FROM "
+        "mysql.tables_priv p WHERE p.User = g.User AND p.Host = g.Host) OR EXISTS (SELECT 1 FROM "
+        "mysql.roles_mapping o WHERE o.User = g.User AND o.Host = g.Host))",
+        account->user, account->host, role);
     return statement_end(&s) == 0 && sync_query(sink->sync, false, sql, &t, &error) == SYNC_OK &&
            table_u64(t, 0, 0, &count) && count > 0;
 }
@@ -218,7 +219,8 @@ static int refuse_foreign(struct sink *sink, const struct schema_plan *plan)
                {&plan->reader, "galera_lease_reader"}};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (all[i].account->user && all[i].account->password && is_foreign(sink, all[i].account, all[i].role)) {
+        if (all[i].account->user && all[i].account->password &&
+            is_foreign(sink, all[i].account, all[i].role)) {
             snprintf(sink->step, STEP_SIZE, "'%.40s'@'%.60s'", all[i].account->user, all[i].account->host);
             return SCHEMA_FOREIGN;
         }

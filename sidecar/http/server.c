@@ -26,6 +26,13 @@
 #define NICE      5
 #define CIPHERS   "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
+/* Where the library would rather queue what it is handed, as another thread might. */
+#if MHD_VERSION >= 0x00097707
+#define ONE_THREAD MHD_USE_NO_THREAD_SAFETY
+#else
+#define ONE_THREAD 0
+#endif
+
 struct slot {
     int fd;            /* -1: free. The library's: all that is done to it here is shutdown() */
     uint64_t since_ns; /* it has completed no request since */
@@ -42,7 +49,6 @@ struct http_server {
     atomic_bool serves;
     pthread_t thread;
     struct slot slots[SLOTS];
-    struct slot *joining; /* of the connection that is being handed to the library */
     struct http_counts counts;
     char body[HTTP_BODY_MAX];
 };
@@ -115,17 +121,29 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 
 /* ---------------------------------------------------------------- connections */
 
+/* By its number: later versions of the library may begin a connection after it was handed over. */
+static struct slot *slot_of(struct http_server *s, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    for (unsigned i = 0; info && i < SLOTS; i++)
+        if (s->slots[i].fd == info->connect_fd)
+            return &s->slots[i];
+    return NULL;
+}
+
 static void on_connection(void *userdata, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode what)
 {
     struct http_server *s = userdata;
 
-    (void)connection;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        *context = s->joining;
+        *context = slot_of(s, connection);
         s->counts.connections++;
     } else {
-        ((struct slot *)*context)->fd = -1;
+        if (*context)
+            ((struct slot *)*context)->fd = -1;
         s->counts.connections--;
     }
 }
@@ -175,7 +193,6 @@ static void take_newcomers(struct http_server *s)
         if (fd < 0)
             return;
         *slot = (struct slot){.fd = fd, .since_ns = clocks_boot_ns()};
-        s->joining = slot;
         if (MHD_add_connection(s->daemon, fd, (struct sockaddr *)&address, size) != MHD_YES)
             slot->fd = -1; /* closed by the library */
     }
@@ -220,8 +237,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *s, const char *cert, 
                                    {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem clear[] = {{MHD_OPTION_END, 0, NULL}};
 
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | (cert ? MHD_USE_TLS : 0), 0, NULL,
-                            NULL, on_request, s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)SLOTS,
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | ONE_THREAD | (cert ? MHD_USE_TLS : 0),
+                            0, NULL, NULL, on_request, s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)SLOTS,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
                             on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_ARRAY,
                             cert ? tls : clear, MHD_OPTION_END);

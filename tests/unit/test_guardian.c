@@ -684,8 +684,8 @@ static void test_guardian_dies(void **state)
     assert_true(is_stopped());
 }
 
-/* No hook can be started, or the one that is to stop it can't: what lives in the controller's cgroup dies without one. The cgroup
- * is a folder with a list, as where the kernel has no cgroup.kill. */
+/* No hook can be started, or the one that is to stop it can't: what lives in the controller's cgroup dies
+ * without one. The cgroup is a folder with a list, as where the kernel has no cgroup.kill. */
 static void kill_without_hook(const char *launcher, const char *fence)
 {
     static const char *const sleeps[] = {"/bin/sleep", "600", NULL};
@@ -700,7 +700,8 @@ static void kill_without_hook(const char *launcher, const char *fence)
     pid_t controller = start_session(sleeps);
     int length = snprintf(list, sizeof list, "%d\n", (int)controller);
 
-    assert_int_equal(fsio_replace(in_folder("controller/cgroup.procs"), list, (size_t)length, 0644, false), 0);
+    assert_int_equal(fsio_replace(in_folder("controller/cgroup.procs"), list, (size_t)length, 0644, false),
+                     0);
     assert_true(lives(controller));
     arm(7, 0);
     assert_ends(controller);

@@ -322,8 +322,8 @@ static void test_time_out_kills_all(void **state)
     assert_true(dead(read_pid("pid")));
 }
 
-/* A part of a fence that hangs uses up its share, and no more: the others stop what they can. A demote that hangs is followed by
- * a fence, so its parts share nothing. */
+/* A part of a fence that hangs uses up its share, and no more: the others stop what they can. A demote that
+ * hangs is followed by a fence, so its parts share nothing. */
 static void test_hanging_part(void **state)
 {
     long second, last;

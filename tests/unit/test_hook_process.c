@@ -215,16 +215,19 @@ static void test_asked_once(void **state)
     assert_string_equal(text, "term\n");
 }
 
-/* Forked, and not come as far as its own session and environment: promote has written it down, so it is found. */
+/* Forked, and not come as far as its own session and environment: promote has written it down, so it is
+ * found. */
 static void test_not_begun_yet(void **state)
 {
     char script[512];
 
     (void)state;
-    snprintf(script, sizeof script,
-             "#!/bin/sh\ncd %s || exit 1\nsleep 600 >/dev/null 2>&1 &\nread -r boot </proc/sys/kernel/random/boot_id\n"
-             "set -- $(sed 's/.*) //' /proc/$!/stat)\necho \"$boot $! ${20}\" >process.started\necho $! >pid\n",
-             home);
+    snprintf(
+        script, sizeof script,
+        "#!/bin/sh\ncd %s || exit 1\nsleep 600 >/dev/null 2>&1 &\nread -r boot "
+        "</proc/sys/kernel/random/boot_id\n"
+        "set -- $(sed 's/.*) //' /proc/$!/stat)\necho \"$boot $! ${20}\" >process.started\necho $! >pid\n",
+        home);
     file("begin", 0755, script);
     snprintf(script, sizeof script, "%s/begin", home);
     assert_int_equal(system(script), 0);
@@ -418,18 +421,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_polite),
-        T(test_stubborn_demote),
-        T(test_stubborn_fence),
-        T(test_asked_once),
-        T(test_not_begun_yet),
-        T(test_cgroup),
-        T(test_cgroup_removed),
-        T(test_other_cgroup),
-        T(test_no_marks),
-        T(test_similar_names),
-        T(test_pid_reused),
-        T(test_no_command),
+        T(test_polite),        T(test_stubborn_demote), T(test_stubborn_fence), T(test_asked_once),
+        T(test_not_begun_yet), T(test_cgroup),          T(test_cgroup_removed), T(test_other_cgroup),
+        T(test_no_marks),      T(test_similar_names),   T(test_pid_reused),     T(test_no_command),
         T(test_log),
     };
 

@@ -172,7 +172,8 @@ static void test_may_start(void **state)
     assert_false(page_may_start(page, 7));
     assert_true(atomic_load(&page->promotes[0]) == kill_identity(getpid())); /* first register, then look */
     assert_false(page_may_start(page, 7));
-    assert_true(atomic_load(&page->promotes[1]) == kill_identity(getpid())); /* each part beside those before it */
+    assert_true(atomic_load(&page->promotes[1]) ==
+                kill_identity(getpid())); /* each part beside those before it */
     assert_true(atomic_load(&page->promotes[2]) == 0);
     page_promote_over(page);
     assert_true(atomic_load(&page->promotes[0]) == 0 && atomic_load(&page->promotes[1]) == 0);
