@@ -68,18 +68,20 @@ void absorb(struct lease *l, const struct lease_event *event, struct lease_comma
 /* identity.c: is our name ours alone (R10)? */
 void absorb_identity(struct lease *l, const struct lease_event *event, struct lease_commands *out);
 
-/* settle.c: statements, and what their answers mean for our hold. */
+/* send.c: statements, and what the disk is told. */
+bool may_send(const struct lease *l);
 void send_read(struct lease *l, struct lease_commands *out, bool causal, bool controller_endpoint);
 void send_write(struct lease *l, struct lease_commands *out, enum lease_write kind);
+void save(struct lease *l, struct lease_commands *out, bool durable, bool erase);
+bool shorten_saved(struct lease *l, struct lease_commands *out);
+uint64_t demote_point(const struct lease *l);
+bool outlasts_ttl(const struct lease *l);
+
+/* settle.c: what the answers mean for our hold. */
 void settle_answer(struct lease *l, struct lease_commands *out, const struct lease_op *op,
                    enum lease_answer answer, const struct lease_row *row);
 void expire_op(struct lease *l, struct lease_commands *out);
-bool may_send(const struct lease *l);
-void save(struct lease *l, struct lease_commands *out, bool durable, bool erase);
-bool shorten_saved(struct lease *l, struct lease_commands *out);
 void forget_hold(struct lease *l);
-uint64_t demote_point(const struct lease *l);
-bool outlasts_ttl(const struct lease *l);
 uint64_t unguarded_from(const struct lease *l);
 
 /* decide.c */
