@@ -87,6 +87,12 @@ uint64_t unguarded_from(const struct lease *l);
 /* decide.c */
 void decide(struct lease *l, struct lease_commands *out);
 bool drive_hold(struct lease *l, struct lease_commands *out);
+bool out_of_time(const struct lease *l);
+void begin_leading(struct lease *l, struct lease_commands *out, enum lease_reason reason);
+
+/* resume.c: booting, and going on with the lease that the sidecar before us held (R7). */
+void decide_boot(struct lease *l, struct lease_commands *out);
+void resume_check(struct lease *l, struct lease_commands *out);
 
 /* leave.c: stopping the controller, and giving the lease back. */
 void start_hook(struct lease *l, struct lease_commands *out, enum lease_hook hook, uint64_t budget_ns);

@@ -10,13 +10,12 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "http/keypair.h"
 #include "util/cleanup.h"
 #include "util/clocks.h"
-#include "util/fsio.h"
 #include "util/parse.h"
 
 #define NEWCOMERS 8 /* accepted in one turn: all are answered before the next ones could close them */
@@ -43,9 +42,9 @@ struct http_server {
     struct http_config config;
     int listen_fd, stop_fd;
     struct MHD_Daemon *daemon;
-    struct stat cert, key; /* the files as read */
-    uint64_t opened_ns;    /* the last try */
-    int outcome;           /* ... as reported; above zero: nothing yet */
+    struct keypair_files pair; /* as read */
+    uint64_t opened_ns;        /* the last try */
+    int outcome;               /* ... as reported; above zero: nothing yet */
     atomic_bool serves;
     pthread_t thread;
     struct slot slots[SLOTS];
@@ -249,46 +248,18 @@ static bool has_tls(const struct http_server *s)
     return s->config.cert && s->config.cert[0];
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* Have the files changed since they were read? */
-static bool renewed(const struct http_server *s)
-{
-    struct stat cert, key;
-
-    return has_tls(s) && stat(s->config.cert, &cert) == 0 && stat(s->config.key, &key) == 0 &&
-           !(same_file(&cert, &s->cert) && same_file(&key, &s->key));
-}
-
-struct secrets {
-    char cert[HTTP_SECRET_MAX], key[HTTP_SECRET_MAX];
-};
-
-static int read_secrets(struct http_server *s, struct secrets *ret)
-{
-    if (stat(s->config.cert, &s->cert) < 0 || stat(s->config.key, &s->key) < 0)
-        return -errno;
-    int r = fsio_read(s->config.cert, ret->cert, sizeof ret->cert, NULL);
-
-    return r < 0 ? r : fsio_read(s->config.key, ret->key, sizeof ret->key, NULL);
-}
-
 static int daemon_with_tls(struct http_server *s, struct MHD_Daemon **ret)
 {
-    struct secrets *secrets = malloc(sizeof *secrets);
+    struct keypair *pair = malloc(sizeof *pair);
 
-    if (!secrets)
+    if (!pair)
         return -ENOMEM;
-    int r = read_secrets(s, secrets);
+    int r = keypair_read(s->config.cert, s->config.key, pair, &s->pair);
 
     if (r == 0)
-        *ret = start_daemon(s, secrets->cert, secrets->key);
-    explicit_bzero(secrets, sizeof *secrets);
-    free(secrets);
+        *ret = start_daemon(s, pair->cert, pair->key);
+    explicit_bzero(pair, sizeof *pair);
+    free(pair);
     return r < 0 ? r : *ret ? 0 : -EKEYREJECTED;
 }
 
@@ -320,7 +291,7 @@ static void open_what_is_due(struct http_server *s)
     if (s->opened_ns != 0 && !late)
         return;
     s->opened_ns = now;
-    if (s->daemon && !renewed(s))
+    if (s->daemon && !(has_tls(s) && keypair_renewed(s->config.cert, s->config.key, &s->pair)))
         return;
     if (s->listen_fd < 0)
         r = open_listener(s->config.listen, &s->listen_fd);
