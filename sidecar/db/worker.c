@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "db/link.h"
 
 #define STACK_SIZE    ((size_t)512 * 1024)
 #define ABANDONED_MAX 64 /* threads that are stuck in a call and will free themselves */
+#define ENDED_POLL_NS 2000000
 
 struct worker {
     struct worker_config config;
@@ -214,6 +216,18 @@ struct worker *worker_abandon(struct worker *worker)
     pthread_detach(worker->thread);
     request_end(worker, true); /* from here on it may be gone */
     return NULL;
+}
+
+bool worker_all_ended(uint64_t limit_ns)
+{
+    const struct timespec pause = {.tv_nsec = ENDED_POLL_NS};
+
+    for (uint64_t waited = 0; atomic_load(&abandoned_count) > 0; waited += ENDED_POLL_NS) {
+        if (waited >= limit_ns)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
 }
 
 int worker_fd(const struct worker *worker)

@@ -115,6 +115,12 @@ struct worker *worker_free(struct worker *worker);
  */
 struct worker *worker_abandon(struct worker *worker);
 
+/*
+ * Waits until all that were abandoned have ended, @limit_ns at most. False: some are still in a call. Exit
+ * handlers must not run beside them, because OpenSSL's free what a closing connection uses: _exit().
+ */
+bool worker_all_ended(uint64_t limit_ns);
+
 /* Readable when there is something to take. */
 int worker_fd(const struct worker *worker);
 
