@@ -99,6 +99,7 @@ static void find_cgroups(struct node *n)
                     n->config->name, strerror(-r));
     } else {
         /* Hooks of a sidecar that is gone: nobody would hear of their end. */
+        cgroup_kill(n->cgroup_guardian);
         cgroup_kill(n->cgroup_hook);
         cgroup_kill(n->cgroup_notify);
         cgroup_kill(n->cgroup_precheck);
