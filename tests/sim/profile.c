@@ -88,6 +88,7 @@ const struct profile profiles[] = {
                 [FAULT_UNHOLD] = 4,
                 [FAULT_STEP_DOWN] = 2,
                 [FAULT_SIDECAR_KILL] = 2,
+                [FAULT_STOP] = 2,
                 [FAULT_CUT_OFF] = 3,
                 [FAULT_HOST_CRASH] = 1,
                 [FAULT_CLUSTER_CRASH] = 1,
