@@ -2,6 +2,7 @@
 import json
 import re
 import contextlib
+import signal
 import time
 
 import pytest
@@ -59,6 +60,22 @@ def pair(group):
     group.init().start().wait_leader(10)
     wait_for("a follower", lambda: "follower" in [m.role() for m in group.members], 10)
     return group
+
+
+def test_told_to_end_during_a_hold_with_the_database_away(pair):
+    """As a reboot of the leader's host would: it ends after a ttl, and its next start goes on with the lease, not the hold's end later."""
+    leader = pair.leader()
+    assert leader.cli("hold", "--for", "120s", "--reason", "upgrade of everything").returncode == 0
+    for node in pair.lab.nodes:
+        node.kill()
+    leader.signal(signal.SIGTERM)
+    assert leader.process.wait(4 * TTL) == 0
+    assert not pair.observer.watched
+    pair.lab.start_whole()
+    leader.start()
+    wait_for("the resume", lambda: leader.role() == "leader", 5 * TTL)
+    assert leader.status()["epoch"] == 2 and leader.status()["hold_left_ms"] > 0
+    assert {span[0] for span in pair.observer.spans()} == {leader.name}
 
 
 def ask(group, call, *args):
