@@ -152,6 +152,23 @@ def hook_script(member, name, text):
     return str(path)
 
 
+def test_a_part_of_the_fence_that_hangs(group):
+    """It comes first, and without its own share of the budget the part that stops the controller would never be reached."""
+    for index in (1, 2):
+        m = group.add(index)
+        (m.dir / "fence.d").mkdir()
+        hook_script(m, "fence.d/20-hangs", "exec sleep 600\n")
+        hook_script(m, "fence.d/10-process", f"exec {m.hook['fence']}\n")
+        m.hook["fence"] = str(m.dir / "fence.d")
+    group.init().start()
+    leader = group.wait_leader(10)
+    wait_for("its ticks", lambda: group.observer.watched, 5)
+    leader.kill()
+    group.wait_leader(15, other_than=leader)
+    (key, _), = group.observer.ends.items()
+    assert key[0] == leader.name
+
+
 def test_demote_hangs_is_fenced_never_released_early(group):
     for index in (1, 2):
         m = group.add(index)
