@@ -56,7 +56,7 @@ void leftover_over(const struct node *n)
     unlink(path);
 }
 
-void leftover_kill(const struct node *n)
+bool leftover_kill(const struct node *n)
 {
     char path[CONFIG_PATH_MAX + 16], text[TEXT_MAX], mark[CONFIG_PATH_MAX];
     char ours[CLOCKS_BOOT_ID_SIZE];
@@ -68,10 +68,10 @@ void leftover_kill(const struct node *n)
     int r = fsio_read(path, text, sizeof text, &length);
 
     if (r == -ENOENT)
-        return;
+        return false;
     if (r < 0 || clocks_boot_id(ours) < 0 || strncmp(text, ours, strlen(ours)) != 0) {
         leftover_over(n); /* of another boot, or never written: nothing of it can be left */
-        return;
+        return false;
     }
     log_warning(
         "hook-kill",
@@ -85,4 +85,5 @@ void leftover_kill(const struct node *n)
          at += used)
         kill_session_of(identity, mark);
     leftover_over(n);
+    return true;
 }

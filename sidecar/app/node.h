@@ -121,7 +121,7 @@ void guardian_heard(void *node);
 /* leftover.c: a promote that runs is written down; the next start kills what is left of it. */
 void leftover_begun(const struct node *node); /* a part of it, and the next */
 void leftover_over(const struct node *node);
-void leftover_kill(const struct node *node);
+bool leftover_kill(const struct node *node); /* true: there was one */
 
 /* requests.c: what operators ask for through the database. */
 void requests_poll(void *node);

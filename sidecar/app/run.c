@@ -228,7 +228,7 @@ static int prepare(struct node *n, struct lease_memory *memory)
     load_memory(c, memory, &n->loaded);
     hand_over_incarnation(n, memory);
     find_cgroups(n);
-    leftover_kill(n);
+    memory->unfinished = leftover_kill(n);
     r = make_page(n);
     if (r < 0)
         return not_started(c, "-", "no memory to share with the guardian", r);

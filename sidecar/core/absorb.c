@@ -32,6 +32,7 @@ static void absorb_start(struct lease *l, const struct lease_memory *m, struct l
     }
     /* R7: maybe a resume. Whatever runs is fenced at the stored deadline in any case. */
     l->boot_resume = true;
+    l->boot_unfinished = m->unfinished;
     l->own.epoch = m->epoch;
     l->own.nonce = m->nonce;
     l->deadline_ns = add_ns(l->now.fast_ns, min_u64(m->remaining_ns, LEASE_HOLD_MAX_NS));

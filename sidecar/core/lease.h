@@ -184,6 +184,7 @@ struct lease_memory {
     uint64_t epoch;                 /* of that nonce */
     uint64_t remaining_ns;          /* until the stored deadline, in this boot; 0: passed or erased */
     struct lease_nonce incarnation; /* of the sidecar before us on this host, in this boot; zero: not known */
+    bool unfinished;                /* it ended during a promote: what runs may lack a part (R9) */
 };
 
 /* What an operator asks of a leader. */
@@ -464,6 +465,7 @@ struct lease {
 
     enum lease_start_phase start;
     bool boot_resume;           /* BOOT: the state file gave us a nonce */
+    bool boot_unfinished;       /* ... of a start that was not finished */
     enum lease_stop_phase stop; /* how far stopping the controller is */
     bool controller_stopped;    /* confirmed, and nothing was started since */
     bool restart;               /* after this stop, start again in place */

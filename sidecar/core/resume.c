@@ -77,7 +77,8 @@ void resume_check(struct lease *l, struct lease_commands *out)
        was never saved, or an edit by hand. */
     bool of_this_epoch = l->armed && l->armed_epoch == l->own.epoch;
 
-    if (l->hook_result == LEASE_HOOK_DONE && of_this_epoch && l->epoch_seen <= l->own.epoch) {
+    if (l->hook_result == LEASE_HOOK_DONE && of_this_epoch && !l->boot_unfinished &&
+        l->epoch_seen <= l->own.epoch) {
         begin_leading(l, out, LEASE_REASON_RESUME);
     } else if (l->hook_result == LEASE_HOOK_STOPPED) {
         l->controller_stopped = true;
@@ -90,6 +91,7 @@ void resume_check(struct lease *l, struct lease_commands *out)
             leave(l, out, l->leave_reason);
     } else {
         l->controller_stopped = false; /* whatever was confirmed before: this check did not (R6, R13) */
+        l->boot_unfinished = false;
         l->restart = true;
         leave(l, out, LEASE_REASON_UNHEALTHY);
     }

@@ -17,6 +17,7 @@ static const struct field start[] = {{"epoch_seen", FIELD_U64, EVENT(start.epoch
                                      {"epoch", FIELD_U64, EVENT(start.epoch)},
                                      {"remaining", FIELD_NS, EVENT(start.remaining_ns)},
                                      {"incarnation", FIELD_NONCE, EVENT(start.incarnation)},
+                                     {"unfinished", FIELD_BOOL, EVENT(start.unfinished)},
                                      {NULL}};
 #define ROW(member) EVENT(read.row.member)
 static const struct field read_fields[] = {{"op", FIELD_U32, EVENT(read.op)},

@@ -314,6 +314,7 @@ static void begin(struct world *w, struct input *in)
         w->row.state = LEASE_ROW_HELD;
         w->nonces[0] = start.start.nonce;
     }
+    start.start.unfinished = b & 4;
     lease_init(&w->lease, &w->config);
     step(w, &start);
 }

@@ -327,6 +327,7 @@ void sidecar_start(struct world *w, struct host *h)
     state_load(w, h, &e.start);
     e.start.incarnation = h->run_incarnation;
     h->run_incarnation = s->incarnation;
+    e.start.unfinished = h->promote.alive; /* run_dir says so */
     trace(w, host_name(h->index), "the sidecar starts, %s",
           e.start.remaining_ns ? "maybe to resume" : "no resume");
     sidecar_feed(w, h, &e);

@@ -96,7 +96,8 @@ static void random_event(struct trace_event *t)
     nonce(e->entropy);
     switch (e->type) {
     case LEASE_EVENT_START:
-        e->start = (struct lease_memory){.epoch_seen = number(), .epoch = number(), .remaining_ns = number()};
+        e->start = (struct lease_memory){
+            .epoch_seen = number(), .epoch = number(), .remaining_ns = number(), .unfinished = below(2)};
         nonce(e->start.nonce.bytes);
         nonce(e->start.incarnation.bytes);
         break;
