@@ -75,6 +75,7 @@ struct node {
         REQUEST_UNSETTLED, /* a claim of it may have been applied, or may yet be */
         REQUEST_ACTED_ON
     } asked_state;
+    uint64_t acted_ns;                   /* when it became that, hook_now_ns() */
     uint64_t hold_request;               /* the one behind the hold that renewals carry ... */
     char hold_reason[ROWS_TEXT_MAX + 1]; /* ... and who asked for it, why */
     char namesake[ROWS_ADDRESS_MAX + 1]; /* where another sidecar of our name is (R10) */

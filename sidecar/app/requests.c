@@ -35,6 +35,20 @@ static void end_unconfirmed(struct node *n)
                                            : "done: the hold is over, the database had never confirmed it");
 }
 
+/*
+ * An unhold has to wait until the disk has heard of the shorter lease (R1), which may be never: then the
+ * others who ask for something are not to wait with it.
+ */
+static void end_overdue(struct node *n)
+{
+    if (n->asked_state == REQUEST_ACTED_ON && n->asked.action == ROWS_UNHOLD &&
+        hook_now_ns() - n->acted_ns > 2 * n->config->timing.ttl_ns)
+        finish(
+            n,
+            "refused: not confirmed in time, because the state file or the database cannot be written; the "
+            "hold ends as soon as they can");
+}
+
 void requests_poll(void *userdata)
 {
     struct node *n = userdata;
@@ -43,6 +57,8 @@ void requests_poll(void *userdata)
         n->claiming = client_claim(n->client, n->request) == 0;
     if (n->request != 0)
         end_unconfirmed(n);
+    if (n->request != 0)
+        end_overdue(n);
     if (n->lease.role == LEASE_LEADER && n->request == 0)
         client_requests(n->client);
     loop_timer(n->loop, NODE_TIMER_REQUESTS, n->config->timing.poll_ns, requests_poll, n);
@@ -95,6 +111,7 @@ static void act(struct node *n)
     }
     memcpy(e.request.target, q->target, sizeof e.request.target);
     n->asked_state = REQUEST_ACTED_ON;
+    n->acted_ns = hook_now_ns();
     node_feed(n, &e);
 }
 

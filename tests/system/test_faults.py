@@ -256,6 +256,22 @@ def test_state_disk_that_takes_nothing_while_leading(group, small_disk, spoil):
     assert group.wait_leader(10) is group.members[1]
 
 
+@pytest.mark.deep
+def test_unhold_with_a_full_disk_keeps_no_other_request_waiting(group, small_disk):
+    """The disk must hear of the shorter lease first, and cannot."""
+    group.init()
+    small_disk.start()
+    group.wait_leader(10)
+    watched(group)
+    assert small_disk.cli("hold", "--for", "100s", "--reason", "new disks").returncode == 0
+    fill(small_disk.state)
+    refused = small_disk.cli("unhold", "--timeout", "30s")
+    assert refused.returncode == 1 and "refused: not confirmed in time" in refused.stdout, (refused.stdout, refused.stderr)
+    small_disk.cli("step-down", "--no-wait")
+    wait_for("the stop", lambda: "event=stopped" in small_disk.log_text().split("reason=step-down")[-1], 10)
+    mend(small_disk.state)
+
+
 def test_state_disk_full_at_start(group, small_disk):
     group.init()
     small_disk.write_config()
