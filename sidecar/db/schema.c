@@ -144,8 +144,8 @@ static void identified(struct statement *s, const struct sink *sink, const struc
 }
 
 /*
- * An account that somebody else uses: it has rights, and not (only) those that an init gave it. Who may not
- * look is told no.
+ * An account that somebody else uses: it has rights, and not the role that an init gave it. (Whoever made the
+ * roles has them too, as their administrator.) To somebody who may not look, none is.
  */
 static bool is_foreign(const struct sink *sink, const struct schema_account *account, const char *role)
 {
