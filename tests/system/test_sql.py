@@ -337,8 +337,8 @@ def test_history_holds_what_happened_and_who_asked(group):
     assert asked[2] == FORGED and asked[3].startswith("sidecar@") and asked[4] == 1
     answered = next(r for r in rows() if r[1] == "answered: step_down")
     assert answered[0] == leader.name and answered[2] == "done: the controller is stopped and the lease is given back"
-    assert other.node.query("SELECT name, standing FROM galera_lease.controllers WHERE lease = %s AND standing = 'leader'",
-                            group.lease) == ((other.name, "leader"),)
+    wait_for("its standing", lambda: other.node.query("SELECT name, standing FROM galera_lease.controllers WHERE lease = %s "
+                                                      "AND standing = 'leader'", group.lease) == ((other.name, "leader"),), 5)
 
 
 BODIES = ("SELECT 'procedure', routine_name, definer FROM information_schema.routines WHERE routine_schema = 'galera_lease' "

@@ -72,7 +72,7 @@ def test_row_that_went_back_is_an_alarm_that_lasts(three):
     wait_for("the controller's end", lambda: not three.observer.watched, 5)
     wait_for("the next leader", lambda: len(three.observer.spans()) == 3, 4 * TTL)
     assert three.observer.spans()[-1][2] == 3
-    assert "regression" in alarms(three)
+    wait_for("the alarm", lambda: "regression" in alarms(three), 5)
     listed = second.cli("list").stdout
     assert "ALARM" in listed and "regression" in listed
     assert "galera-lease alarm ack" in listed
@@ -91,7 +91,7 @@ def test_row_deleted_while_leading(three):
     three.lab.nodes[0].query("DELETE FROM galera_lease.epoch WHERE name = %s", (three.lease,))
     three.lab.nodes[0].query("DELETE FROM galera_lease.lease WHERE name = %s", (three.lease,))
     wait_for("the controller's end", lambda: not three.observer.watched, 5)
-    assert "no-row" in alarms(three)
+    wait_for("the alarm", lambda: "no-row" in alarms(three), 5)
     wait_for("the reason", lambda: "does not exist" in leader.status().get("why_not_leader", ""), 5)
     assert leader.cli("list").returncode == 3
     assert leader.cli("init", "--socket", str(three.lab.nodes[0].socket)).returncode == 0
@@ -111,7 +111,7 @@ def test_counter_edited_while_leading_is_a_twin(three):
     edit(three, "counter = counter + 1000")
     wait_for("the controller's end", lambda: not three.observer.watched, 5)
     wait_for("the next leader", lambda: len(three.observer.spans()) == 2, 4 * TTL)
-    assert "lost" in alarms(three)
+    wait_for("the alarm", lambda: "lost" in alarms(three), 5)
 
 
 def test_release_of_a_controller_that_a_person_stopped(three):

@@ -89,7 +89,7 @@ def test_refused_and_the_next_endpoint_serves(certified, group, spoil, words):
     said = complaints(member, bad)
     assert said and all(words.lower() in text.lower() for _, text in said), said
     # The verbs meet the same refusal, and go on the same way.
-    assert member.cli("list", inside=True).returncode == 0
+    wait_for("the list", lambda: member.cli("list", inside=True).returncode == 0, 5)
     member.endpoints = [f"{bad.address}:3306"]
     member.options.pop("controller_endpoint")
     member.write_config()
