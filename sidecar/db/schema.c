@@ -167,7 +167,7 @@ static bool is_foreign(const struct sink *sink, const struct schema_account *acc
         "mysql.tables_priv p WHERE p.User = g.User AND p.Host = g.Host) OR EXISTS (SELECT 1 FROM "
         "mysql.roles_mapping o WHERE o.User = g.User AND o.Host = g.Host))",
         account->user, account->host, role);
-    return statement_end(&s) == 0 && sync_query(sink->sync, false, sql, &t, &error) == SYNC_OK &&
+    return statement_end(&s) > 0 && sync_query(sink->sync, false, sql, &t, &error) == SYNC_OK &&
            table_u64(t, 0, 0, &count) && count > 0;
 }
 
