@@ -39,7 +39,9 @@ def edit(group, sql):
 
 
 def alarms(group):
-    return [what for what, in group.lab.nodes[0].query("SELECT what FROM galera_lease.alarms WHERE lease = %s", (group.lease,))]
+    """After everything that was committed on any node is applied."""
+    return [what for what, in group.lab.nodes[0].insist("SELECT what FROM galera_lease.alarms WHERE lease = %s", (group.lease,),
+                                                        init_command="SET SESSION wsrep_sync_wait = 1")]
 
 
 def test_history_of_a_step_down(three):
@@ -73,8 +75,8 @@ def test_row_that_went_back_is_an_alarm_that_lasts(three):
     wait_for("the next leader", lambda: len(three.observer.spans()) == 3, 4 * TTL)
     assert three.observer.spans()[-1][2] == 3
     wait_for("the alarm", lambda: "regression" in alarms(three), 5)
-    listed = second.cli("list").stdout
-    assert "ALARM" in listed and "regression" in listed
+    listed = wait_for("the list", lambda: (lambda out: out if "ALARM" in out else None)(second.cli("list").stdout), 5)
+    assert "regression" in listed
     assert "galera-lease alarm ack" in listed
     assert "regression" in [a["what"] for a in json.loads(second.cli("list", "--json").stdout)["alarms"]]
     assert second.cli("alarm ack").returncode == 2
