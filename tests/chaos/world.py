@@ -116,8 +116,7 @@ class World:
     # ------------------------------------------------------------ looking
 
     def causal(self, sql, args):
-        """On a node that has applied everything that was committed before."""
-        return self.lab.nodes[0].insist(sql, args, init_command="SET SESSION wsrep_sync_wait = 1")
+        return self.lab.nodes[0].causal(sql, args)
 
     def leads(self):
         """The member that leads with a controller that acts now; None: nobody."""

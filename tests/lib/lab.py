@@ -108,6 +108,10 @@ class Node:
                     raise
             time.sleep(0.2)
 
+    def causal(self, sql, args=None):
+        """After everything that was committed on any node is applied here."""
+        return self.insist(sql, args, init_command="SET SESSION wsrep_sync_wait = 1")
+
     def synced(self):
         try:
             rows = dict(self.query("SHOW STATUS WHERE Variable_name IN "

@@ -12,8 +12,8 @@ TTL = 6.0
 
 
 def row(group):
-    return group.lab.nodes[0].query("SELECT state, holder, ttl_ms, hold_until IS NOT NULL, hold_reason"
-                                    " FROM galera_lease.lease WHERE name = %s", (group.lease,))[0]
+    return group.lab.nodes[0].causal("SELECT state, holder, ttl_ms, hold_until IS NOT NULL, hold_reason"
+                                     " FROM galera_lease.lease WHERE name = %s", (group.lease,))[0]
 
 
 def test_hold_survives_a_cluster_that_is_away(three):

@@ -331,6 +331,7 @@ def test_history_holds_what_happened_and_who_asked(group):
     def rows():
         return other.node.query("SELECT member, what, reason, who, epoch FROM galera_lease.history WHERE lease = %s", group.lease)
     wait_for("the second leader", lambda: [r[0] for r in rows() if r[1] == "leading"] == [leader.name, other.name], 10)
+    wait_for("the answer", lambda: "answered: step_down" in [r[1] for r in rows()], 5)
     found = [r[1] for r in rows()]
     assert found.index("leading") < found.index("asked: step_down") < found.index("answered: step_down")
     asked = next(r for r in rows() if r[1] == "asked: step_down")
@@ -427,7 +428,7 @@ def test_init_reaches_every_node_also_where_changes_are_rolled(group, lab):
     finally:
         answer(root, "SET GLOBAL wsrep_OSU_method = 'TOI'")
     lab.wait_whole()
-    assert lab.nodes[1].query("SELECT COUNT(*) FROM galera_lease.lease WHERE name = %s", group.lease) == ((1,),)
+    assert lab.nodes[1].causal("SELECT COUNT(*) FROM galera_lease.lease WHERE name = %s", group.lease) == ((1,),)
 
 
 def test_init_by_a_second_administrator(group, lab):

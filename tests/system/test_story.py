@@ -39,9 +39,7 @@ def edit(group, sql):
 
 
 def alarms(group):
-    """After everything that was committed on any node is applied."""
-    return [what for what, in group.lab.nodes[0].insist("SELECT what FROM galera_lease.alarms WHERE lease = %s", (group.lease,),
-                                                        init_command="SET SESSION wsrep_sync_wait = 1")]
+    return [what for what, in group.lab.nodes[0].causal("SELECT what FROM galera_lease.alarms WHERE lease = %s", (group.lease,))]
 
 
 def test_history_of_a_step_down(three):
