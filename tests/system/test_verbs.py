@@ -157,9 +157,10 @@ def test_the_node_that_was_asked_dies_before_the_outcome(group, endpoints):
     leader, other = group.add(1), group.add(2)
     leader.hook["demote"] = hook_script(leader, "demote", f"[ $GALERA_LEASE_REASON = start ] || sleep 1\nexec {leader.hook['demote']}\n")
     other.endpoints = [f"unix:{m.node.socket}" for m in (other, leader)][:endpoints]
-    other.options["priority"] = 50
-    group.init().start()
-    assert group.wait_leader(15) is leader
+    group.init()
+    leader.start()
+    group.wait_leader(15)
+    other.start()
     asking = subprocess.Popen([BINARY, "step-down", "--config", other.config, "--timeout", "15s"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)
     wait_for("its claim", lambda: leader.node.query("SELECT 1 FROM galera_lease.request WHERE lease = %s AND claimed_by <> ''", group.lease), 5)
