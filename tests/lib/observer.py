@@ -57,11 +57,11 @@ class Observer:
             now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             with self.lock:
                 for key in [k for k, fd in self.watched.items() if fd in ready]:
+                    self.ends[key] = now  # before it is no longer watched: tests look without the lock
+                    self.alive[key] = looked
                     fd = self.watched.pop(key)
                     self.poll.unregister(fd)
                     os.close(fd)
-                    self.ends[key] = now
-                    self.alive[key] = looked
             looked = begun
 
     def last_tick(self, member, pid, epoch):

@@ -78,7 +78,7 @@ def group(lab, tmp_path, request):
     finally:
         group.slay()
     # Where the machine itself held everybody up, nothing is to be learnt of the loop.
-    fit = worst <= STALL_MAX and crowded <= CROWDED
+    fit = worst <= STALL_MAX / 2 and crowded <= CROWDED  # the canary meets the same stall a little later
     assert not fit or all(s <= STALL_MAX for s in stalls.values()), f"the loop stalled: {stalls} s, others here {worst} s, {crowded:.0%} crowded"
 
 

@@ -22,7 +22,7 @@ def test_three_at_once_elect_exactly_one(group):
     group.start()
     group.wait_leader(10)
     spans = wait_for("a controller", group.observer.spans, 5)
-    assert (spans[0][3] - begun) / 1e9 < 2
+    assert (spans[0][3] - begun) / 1e9 < 2 + 2  # the second two for a crowded machine
     time.sleep(1.5)
     assert len(group.observer.spans()) == 1
     assert sorted(m.role() for m in group.members) == ["follower", "follower", "leader"]
@@ -61,7 +61,7 @@ def test_sidecar_killed_for_good(three):
     leader.kill()
     three.wait_leader(15, other_than=leader)
     start = wait_for("the next controller", lambda: three.observer.spans()[1:], 5)[0][3]
-    assert (start - killed) / 1e9 < TTL * 1.01 + 0.15 + 1.0
+    assert (start - killed) / 1e9 < TTL * 1.01 + 0.15 + 2.0
 
 
 def test_sidecar_frozen_past_its_deadline(three):

@@ -78,6 +78,8 @@ def test_row_that_went_back_is_an_alarm_that_lasts(three):
     assert "galera-lease alarm ack" in listed
     assert "regression" in [a["what"] for a in json.loads(second.cli("list", "--json").stdout)["alarms"]]
     assert second.cli("alarm ack").returncode == 2
+    # An event that is being written aborts an acknowledgement.
+    wait_for("the last event", lambda: [e["what"] for e in history(second)].count("leading") == 3, 5)
     done = second.cli("alarm ack", "--reason", "restored from the backup of monday")
     assert done.returncode == 0 and "acknowledged" in done.stdout, done.stderr
     assert alarms(three) == [] and "ALARM" not in second.cli("list").stdout
@@ -104,6 +106,7 @@ def test_ttl_edited_while_leading_is_overwritten(three):
     edit(three, "ttl_ms = 3600000")
     wait_for("the leader's own ttl", lambda: three.lab.nodes[0].query(
         "SELECT ttl_ms FROM galera_lease.lease WHERE name = %s", (three.lease,)) == ((TTL * 1000,),), 5)
+    wait_for("its controller", three.observer.spans, 5)
     assert three.leader() is leader and len(three.observer.spans()) == 1
 
 

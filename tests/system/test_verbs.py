@@ -58,6 +58,7 @@ def test_every_verb_answers_in_json(three):
     """In an order in which each has something to do."""
     leader = three.leader()
     follower, other = (m for m in three.members if m is not leader)
+    wait_for("the leader in the list", lambda: follower.cli("list").returncode == OK, 5)  # bookkeeping comes behind the lease
     for verb in ("version", "run", "list", "status", "history"):
         code, answer, said, _ = call(follower, verb)
         assert code == OK and answer, (verb, code, said)
@@ -161,6 +162,7 @@ def test_the_node_that_was_asked_dies_before_the_outcome(group, endpoints):
     leader.start()
     group.wait_leader(15)
     other.start()
+    wait_for("a follower", lambda: other.role() == "follower", 10)
     asking = subprocess.Popen([BINARY, "step-down", "--config", other.config, "--timeout", "15s"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)
     wait_for("its claim", lambda: leader.node.query("SELECT 1 FROM galera_lease.request WHERE lease = %s AND claimed_by <> ''", group.lease), 5)
@@ -257,7 +259,7 @@ def test_watch_goes_on_when_an_endpoint_is_lost(three):
     follower = next(m for m in three.members if m is not member)
     follower.endpoints = [f"unix:{follower.node.socket}", f"unix:{member.node.socket}"]
     follower.write_config()
-    out = open(follower.dir / "watched", "w+")
+    out = open(follower.dir / "watched", "a+")  # not "w+": the offset is shared, and reading would move it
     watch = subprocess.Popen([BINARY, "list", "--watch", "--interval", "200ms", "--timeout", "3s", "--config", follower.config],
                              stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
 
@@ -281,6 +283,7 @@ def test_watch_goes_on_when_an_endpoint_is_lost(three):
 
 
 def test_watch_on_a_terminal_redraws(three):
+    wait_for("three rows", lambda: "Total: 3 controller(s)" in three.members[0].cli("list").stdout, 5)
     done = subprocess.run(["script", "-qec", f"timeout -s INT 2 {BINARY} list --watch --interval 300ms --config {three.members[0].config}",
                            "/dev/null"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=20)
     screens = done.stdout.split("\033[H\033[J")
