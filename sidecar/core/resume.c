@@ -87,8 +87,10 @@ void resume_check(struct lease *l, struct lease_commands *out)
             l->armed = false;
             emit(out, LEASE_COMMAND_DISARM)->guard.epoch = l->armed_epoch;
         }
-        if (l->handover) /* nothing is started to be stopped at once */
+        if (l->handover) { /* nothing is started to be stopped at once */
             leave(l, out, l->leave_reason);
+            emit_note(l, out, LEASE_NOTE_STOPPED, l->reason); /* whoever stopped it could not tell any more */
+        }
     } else {
         l->controller_stopped = false; /* whatever was confirmed before: this check did not (R6, R13) */
         l->boot_unfinished = false;

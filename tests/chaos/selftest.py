@@ -3,6 +3,7 @@
 Both worlds are among those that nobody promised (plan.NEVER): a check hook that lies, fence and demote hooks that do nothing.
 In the first nothing is guarded. In the second the guard is what is left, and holds.
 """
+import contextlib
 import os
 import shutil
 import signal
@@ -63,7 +64,7 @@ def work_of(run, epoch):
 def unguarded(directory, lab, results):
     world, run = sabotaged(directory, lab, "unguarded", "--unguarded")
     try:
-        first = world.leads()
+        first = wait_for("a leader", world.leads, 10)
         work_of(run, 1)
         results.expect("nothing is found where nothing has happened", (p := run.judge.problems()) == [], p)
         first.cli("step-down", "--no-wait")
@@ -100,11 +101,12 @@ def forged(world, run, results):
 def guarded(directory, lab, results):
     world, run = sabotaged(directory, lab, "guarded")
     try:
-        first = world.leads()
+        first = wait_for("a leader", world.leads, 10)
         work_of(run, 1)
-        guardian = first.guardian()
-        first.kill()
-        os.kill(guardian, signal.SIGKILL)
+        for pid in (first.guardian(), first.process.pid):  # in this order nobody has time to fence
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        first.process.wait()
         two_act(world, 1)
         work_of(run, 2)
         problems = run.judge.problems()

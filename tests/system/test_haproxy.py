@@ -104,6 +104,8 @@ def test_clients_reach_the_leader_only(group, outsider, processes):
     config.write_text(adapted(SAMPLE, outsider, group.members))
     group.init().start()
     first = group.wait_leader(10)
+    # Until they have seen each other nobody would leave the row to the target.
+    wait_for("followers that know each other", lambda: sorted(m.status().get("rank", 9) for m in group.members if m is not first) == [0, 1], 10)
     processes.start(*outsider.inside(), "haproxy", "-db", "-f", config, ready=False)
     client = Client(outsider)
     wait_for("the way to the leader", lambda: client.last() == first.name, 10)

@@ -54,7 +54,7 @@ def test_a_notify_hook_that_hangs_disturbs_nothing(group):
     group.init().start()
     leader = group.wait_leader(15)
     time.sleep(8)  # longer than the ttl
-    assert group.leader() is leader and leader.status()["loop_stall_max_us"] < 300_000
+    assert group.leader() is leader and leader.status()["loop_stall_own_max_us"] < 300_000
     stuck = receiver(leader)
     assert stuck["delivered"] == 0 and stuck["waiting"] == stuck["put"] >= 3
     start = time.monotonic()
@@ -97,7 +97,7 @@ def test_precheck_keeps_a_member_from_leading(group):
     assert group.wait_leader(15, other_than=second) is first
     # One that leads leads on.
     (first.dir / "ready").unlink()
-    wait_for("the no", lambda: first.log_text().count("may_lead=no") == 2, 10)
+    wait_for("the no", lambda: first.log_text().count("may_lead=no") >= 2, 10)
     time.sleep(2)
     assert group.leader() is first
 
@@ -106,5 +106,5 @@ def test_a_precheck_that_hangs_is_no(group):
     first = group.add(1, precheck=script(group.dir / "hang", "sleep 600\n"))
     group.init().start()
     wait_for("its no", lambda: "no answer within check_budget" in first.status().get("why_not_leader", ""), 15)
-    assert group.leader() is None and first.status()["loop_stall_max_us"] < 300_000
+    assert group.leader() is None and first.status()["loop_stall_own_max_us"] < 300_000
     assert first.terminate() == 0

@@ -66,7 +66,7 @@ def test_what_arrives(group, far_ends):
     leading.pop("number")
     assert leading == {"version": 1, "lease": group.lease, "member": "m1", "event": "role", "from": "promoting", "role": "leader",
                        "reason": "free", "epoch": 1, "alarm": False}
-    assert [b["event"] for b in bodies(end, "/ok/named")] == ["acquired"]
+    wait_for("the named one", lambda: [b["event"] for b in bodies(end, "/ok/named")] == ["acquired"], 5)
     # The secret may change while it runs; without a usable one nothing goes out unsigned.
     secret.write_text("another\n")
     assert m.terminate() == 0
@@ -86,6 +86,7 @@ def test_alarms_arrive(group, far_ends):
     other.options |= {"priority": 0, "webhooks": webhooks(hook(end.url("/ok"), events=("alarm",)))}
     group.init().start()
     assert group.wait_leader(15) is m
+    wait_for("a follower", lambda: other.role() == "follower", 10)  # one that still boots stops it without a word
     rogue = subprocess.Popen(["sleep", "60"], env=os.environ | {
         "GALERA_LEASE_CONTROLLER": "1", "GALERA_LEASE_NAME": group.lease, "GALERA_LEASE_MEMBER": other.name})
     wait_for("the alarm", lambda: [(b["event"], b["alarm"], b["number"]) for b in bodies(end, "/ok")] == [("rogue", True, 1)], 10)
@@ -121,7 +122,7 @@ def test_receivers_that_fail(group, far_ends):
     assert "certificate" in counts(m, 7)["error"] and not safe.requests("/ok/stranger")
     stuck = counts(m, 8)
     assert stuck["delivered"] == 0 and stuck["waiting"] == stuck["put"] >= 3 and len(end.requests("/hang")) == 1
-    assert group.leader() is m and m.status()["loop_stall_max_us"] < 300_000
+    assert group.leader() is m and m.status()["loop_stall_own_max_us"] < 300_000
     assert "webhook3:   0 delivered, 1 failed, 0 dropped, 0 waiting: it answered 410" in m.cli("status").stdout
     assert m.log_text().count("event=notice-lost") == 4
     start = time.monotonic()

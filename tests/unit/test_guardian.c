@@ -208,8 +208,8 @@ static void test_deadline_moves(void **state)
     begin();
     start();
     for (unsigned i = 0; i < 20; i++) {
-        arm(7, 150 * MS);
-        poll(NULL, 0, 30);
+        arm(7, 600 * MS);
+        poll(NULL, 0, 50);
     }
     assert_string_equal(contents("log"), "");
     arm(7, 3600 * S);
@@ -649,10 +649,10 @@ static void test_budgets_fit_in_k(void **state)
     wait_until("a second attempt", two_fences);
     assert_int_equal(sscanf(contents("times"), "%lf %lf", &first, &second), 2);
     /* K, the pause of 0.2 s, and room for starting processes; less than M. */
-    assert_true(second - first < 1.0 + 0.2 + 0.25);
+    assert_true(second - first < 1.0 + 0.2 + 0.45);
     fence_ms = atol(contents("fence-ms"));
     check_ms = atol(contents("check-ms"));
-    assert_true(fence_ms >= 400 && check_ms >= 250 && fence_ms + check_ms <= 1000);
+    assert_true(fence_ms >= 400 && check_ms >= 100 && fence_ms + check_ms <= 1000);
     /* Past the deadline each gets its own budget whole, or a slow check would never be heard. */
     fence_ms = atol(strchr(contents("fence-ms"), '\n') + 1);
     assert_int_equal(fence_ms, 1000);
