@@ -1,5 +1,6 @@
 /* The guardian as the sidecar sees it: started, started again, and heard of when it fences. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -76,4 +77,36 @@ void guardian_heard(void *userdata)
         e.guardian.epoch = epoch;
         node_feed(n, &e);
     }
+}
+
+/* A second each: how long it may give no sign of life, with some for a crowded machine. */
+static uint64_t quiet_limit(const struct lease_timing *t)
+{
+    return (t->kill_budget_ns + t->check_budget_ns) / LEASE_NS_PER_S + 3;
+}
+
+/*
+ * A guardian that is stopped (a debugger, SIGSTOP, a frozen cgroup) looks alive, and nobody would stop the
+ * controller as long as it stands still. SIGKILL reaches it all the same; the next one finds the order in the
+ * page (R5). Ticks are counted, not time: this process may have been stopped with it.
+ */
+void guardian_watch(struct node *n)
+{
+    uint64_t attempts = atomic_load(&n->page->attempts), epoch;
+
+    if (!page_fencing(n->page) || page_stopped(n->page, &epoch) || n->keeper.pid == 0 ||
+        attempts != n->guardian_attempts) {
+        n->guardian_attempts = attempts;
+        n->guardian_quiet = 0;
+        return;
+    }
+    if (++n->guardian_quiet < quiet_limit(&n->config->timing))
+        return;
+    n->guardian_quiet = 0;
+    log_error("guardian",
+              "lease=%s pid=%d what=\"the guardian was told to stop the controller and does nothing: it is "
+              "frozen\" means=\"the controller may still run\" action=\"killed; another one is started and "
+              "stops it\"",
+              n->config->name, (int)n->keeper.pid);
+    kill(n->keeper.pid, SIGKILL);
 }

@@ -281,6 +281,7 @@ static void on_tick(void *userdata)
     node_measure(n);
     client_tick(n->client, hook_now_ns());
     publish_tick(n);
+    guardian_watch(n);
     trail_tick(&n->trail, n->config->name);
     if (n->lease.role == LEASE_LEADER && n->forget_ticks++ % FORGET_TICKS == 0)
         client_forget(n->client, (uint32_t)n->config->history_days);

@@ -52,6 +52,7 @@ struct node {
     struct keeper keeper;
     char guardian_path[CONFIG_PATH_MAX + 32], launcher_path[CONFIG_PATH_MAX + 32];
     uint64_t guardian_started_ns;
+    uint64_t guardian_attempts, guardian_quiet; /* while it fences: ticks since its last sign of life */
     uint64_t armed_deadline_ns;
     struct saver *saver;
 
@@ -118,6 +119,8 @@ void node_silent(struct node *node, const char *endpoint);  /* it did not answer
 /* guardian.c: for the loop; the first start cannot fail, it is tried again. */
 void guardian_start(void *node);
 void guardian_heard(void *node);
+/* Every second: one that was told to fence and does nothing is killed, so that another one does it. */
+void guardian_watch(struct node *node);
 
 /* leftover.c: a promote that runs is written down; the next start kills what is left of it. */
 void leftover_begun(const struct node *node); /* a part of it, and the next */

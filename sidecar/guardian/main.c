@@ -154,6 +154,8 @@ static void fence(struct guardian *g, struct page_view *view, const char *reason
 
     notify(g);
     for (unsigned attempt = 1;; attempt++) {
+        atomic_fetch_add(&g->page->attempts, 1);
+
         enum hook_outcome checked = fence_once(g, reason, attempt == 1, &fenced);
 
         if (attempt == 1)

@@ -65,6 +65,8 @@ struct page {
     struct page_anchor anchors[2];
     /* kill_identity() of the parts of a promote that is running, in their order; 0: none */
     _Atomic uint64_t promotes[PAGE_PROMOTES];
+    /* Attempts at a fence that were begun; changed by the guardian only. While fencing: its sign of life. */
+    _Atomic uint64_t attempts;
 };
 
 int page_create(const struct page_config *config, struct page **ret_page, int *ret_fd);

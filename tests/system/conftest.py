@@ -8,6 +8,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
+from account import account, contradictions, missing  # noqa: E402
+from accounts import ACCOUNTS, FAULTS  # noqa: E402
 from canary import Canary  # noqa: E402
 from lab import Lab  # noqa: E402
 from observer import Observer  # noqa: E402
@@ -69,7 +71,9 @@ def group(lab, tmp_path, request):
         return
     for said in group.replay():
         taken.add(said)
-    request.node.user_properties += [("starts", len(observer.spans())), ("longest_gap_s", observer.longest_gap_s())]
+    lines = account(group)
+    request.node.user_properties += [("starts", len(observer.spans())), ("longest_gap_s", observer.longest_gap_s()),
+                                     ("account", "\n".join(lines))]
     assert observer.judge() == [], "\n".join(m.log_text() for m in group.members)
     try:
         wait_for("the end of all that it started", lambda: not group.left(), 10)
@@ -77,9 +81,24 @@ def group(lab, tmp_path, request):
         raise AssertionError(f"{error}: {group.left()}") from None
     finally:
         group.slay()
+    judge_account(group, request.node, lines)
     # Where the machine itself held everybody up, nothing is to be learnt of the loop.
     fit = worst <= STALL_MAX / 2 and crowded <= CROWDED  # the canary meets the same stall a little later
+    if stalls:
+        request.node.user_properties.append(("loop_judged", fit))
     assert not fit or all(s <= STALL_MAX for s in stalls.values()), f"the loop stalled: {stalls} s, others here {worst} s, {crowded:.0%} crowded"
+
+
+def judge_account(group, node, lines):
+    """Log and history tell one story; of a fault they tell what its account says, in that order."""
+    if not any(m.process for m in group.members):
+        return
+    group.lab.repair()
+    assert contradictions(group) == [], "\n".join(lines)
+    if node.module.__name__ in FAULTS:
+        assert node.name in ACCOUNTS or node.originalname in ACCOUNTS, "a fault without an account: system/accounts.py"
+    untold = missing(ACCOUNTS.get(node.name, ACCOUNTS.get(node.originalname, ())), lines)
+    assert untold is None, f"the account does not tell {untold} at its place:\n" + "\n".join(lines)
 
 
 @pytest.fixture

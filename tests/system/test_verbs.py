@@ -261,7 +261,8 @@ def test_watch_goes_on_when_an_endpoint_is_lost(three):
     follower.write_config()
     out = open(follower.dir / "watched", "a+")  # not "w+": the offset is shared, and reading would move it
     watch = subprocess.Popen([BINARY, "list", "--watch", "--interval", "200ms", "--timeout", "3s", "--config", follower.config],
-                             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+                             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a run in the background ignores it
 
     def blocks():
         out.seek(0)

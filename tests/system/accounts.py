@@ -1,0 +1,3 @@
+"""What each fault must leave to be read."""
+FAULTS = ()
+ACCOUNTS = {}
