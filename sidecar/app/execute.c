@@ -178,8 +178,12 @@ static void start_hook_command(struct node *n, const struct lease_command *c)
                                 .hook = {.id = c->hook.id, .result = LEASE_HOOK_FAILED}};
 
         counters_hook_ended(&n->counters, counted_as(c->hook.hook), true, hook_now_ns());
-        log_error("hook-start", "lease=%s hook=%s path=%s launcher=%s error=\"%s\"", n->config->name,
-                  hook_kind_name(spec.kind), spec.path, spec.launcher, strerror(-r));
+        log_error(
+            "hook-start",
+            "lease=%s hook=%s path=%s launcher=%s error=\"%s\" means=\"it counts as failed: for promote "
+            "the lease is given away, for demote and check the guardian may have to stop the controller\" "
+            "action=\"look at that path, at libexec_dir, and at the limit on processes\"",
+            n->config->name, hook_kind_name(spec.kind), spec.path, spec.launcher, strerror(-r));
         node_queue(n, &e);
         return;
     }

@@ -47,8 +47,10 @@ static struct meaning meaning_of(enum lease_note note)
         return (struct meaning){
             "the database went back to an older epoch; the next start takes one above all "
             "that is remembered",
-            "find the restore or crash, then galera-lease alarm ack"};
-    case LEASE_NOTE_NO_ROW: return (struct meaning){"nobody can lead", "galera-lease init"};
+            "find the restore or crash, then galera-lease alarm ack --lease NAME --reason TEXT"};
+    case LEASE_NOTE_NO_ROW:
+        return (struct meaning){"nobody can lead: the row of this lease is gone",
+                                "find out why it is gone, then galera-lease init --lease NAME"};
     case LEASE_NOTE_UNSTOPPED:
         return (struct meaning){"the stop is not confirmed: the guardian stops it by force, and the lease is "
                                 "not given back before",
@@ -104,6 +106,16 @@ static const char *role_event(enum lease_role role)
     return NULL;
 }
 
+/* Both hosts of one name (R10). An address need not be configured; this host has a name all the same. */
+static void name_hosts(const struct node *n, char *here, size_t size, const char **ret_there)
+{
+    if (n->config->address[0])
+        snprintf(here, size, "%s", n->config->address);
+    else if (gethostname(here, size) < 0)
+        snprintf(here, size, "this host");
+    *ret_there = n->namesake[0] ? n->namesake : "a host whose configuration has no address";
+}
+
 /* Why, and who asked for it. */
 static void fill_reason(const struct node *n, const struct lease_command *c, char *buf, size_t size)
 {
@@ -114,24 +126,53 @@ static void fill_reason(const struct node *n, const struct lease_command *c, cha
     if (asked)
         snprintf(buf, size, "%s, asked by %s%s%s", lease_reason_name(reason), n->asked.who,
                  n->asked.why[0] ? ": " : "", n->asked.why);
-    else if (c->note.note == LEASE_NOTE_DOUBLE)
-        snprintf(buf, size, "%s: on %s and on %s", lease_reason_name(reason), n->config->address,
-                 n->namesake);
-    else
+    else if (c->note.note == LEASE_NOTE_DOUBLE) {
+        char here[sizeof n->config->address];
+        const char *there;
+
+        name_hosts(n, here, sizeof here, &there);
+        snprintf(buf, size, "%s: on %s and on %s", lease_reason_name(reason), here, there);
+    } else {
         snprintf(buf, size, "%s", lease_reason_name(reason));
+    }
 }
 
 static void log_double(const struct node *n)
 {
-    char here[2 * sizeof n->config->address + 3], there[2 * sizeof n->namesake + 3];
+    char here[sizeof n->config->address], quoted_here[2 * sizeof here + 3],
+        quoted_there[2 * sizeof n->namesake + 3];
+    const char *there;
 
+    name_hosts(n, here, sizeof here, &there);
     log_error("double",
               "lease=%s member=%s this_host=%s other_host=%s what=\"another live sidecar bears this member's "
               "name\" action=\"%s\"",
-              n->config->name, n->config->member, log_quote(n->config->address, here, sizeof here),
-              log_quote(n->namesake, there, sizeof there),
+              n->config->name, n->config->member, log_quote(here, quoted_here, sizeof quoted_here),
+              log_quote(there, quoted_there, sizeof quoted_there),
               n->lease.name == LEASE_NAME_DOUBLE ? "this one ends: give it a name of its own"
                                                  : "this one leads and keeps the name");
+}
+
+/* It had the lease, or its controller ran, and nobody asked for an end. */
+static bool unasked_end(const struct lease_command *c)
+{
+    bool asked = c->note.reason == LEASE_REASON_STEP_DOWN || c->note.reason == LEASE_REASON_SWITCHOVER ||
+                 c->note.reason == LEASE_REASON_SHUTDOWN || c->note.reason == LEASE_REASON_START;
+
+    return (c->note.role == LEASE_DEMOTING || c->note.role == LEASE_FENCED) && !asked;
+}
+
+static void log_role(const struct node *n, const struct lease_command *c)
+{
+    bool unasked = unasked_end(c);
+
+    log_emit(unasked ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "role",
+             "lease=%s member=%s from=%s to=%s reason=%s epoch=%" PRIu64 "%s", n->config->name,
+             n->config->member, lease_role_name(c->note.from), lease_role_name(c->note.role),
+             lease_reason_name(c->note.reason), c->note.epoch,
+             unasked ? " means=\"this member stops its controller\" action=\"galera-lease check; the reasons "
+                       "stand in galera-lease-sql(7)\""
+                     : "");
 }
 
 static void log_note(const struct node *n, const struct lease_command *c)
@@ -139,9 +180,7 @@ static void log_note(const struct node *n, const struct lease_command *c)
     const struct meaning m = meaning_of(c->note.note);
 
     if (c->note.note == LEASE_NOTE_ROLE)
-        log_info("role", "lease=%s member=%s from=%s to=%s reason=%s epoch=%" PRIu64, n->config->name,
-                 n->config->member, lease_role_name(c->note.from), lease_role_name(c->note.role),
-                 lease_reason_name(c->note.reason), c->note.epoch);
+        log_role(n, c);
     else if (c->note.note == LEASE_NOTE_DOUBLE)
         log_double(n);
     else

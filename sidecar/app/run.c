@@ -300,7 +300,10 @@ int app_run(struct config *c, const char *trace)
     if (r == 0)
         r = node_start(n, &memory);
     if (r < 0) {
-        log_error("start", "lease=%s error=\"%s\" what=\"endpoints or threads\"", c->name, strerror(-r));
+        log_error("start",
+                  "lease=%s error=\"%s\" what=\"threads or connections cannot be set up\" "
+                  "action=\"not started: look at the limits on processes and open files\"",
+                  c->name, strerror(-r));
         return r == -EINVAL ? EXIT_RUN_CONFIG : EXIT_RUN_FAILED;
     }
     r = loop_run(n->loop);

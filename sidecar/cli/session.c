@@ -99,8 +99,8 @@ static const char *hint(const struct sync_error *e)
     case 1049: /* no such database */
     case 1142: /* no right to the table */
     case 1146: /* no such table */
-        return "there is no schema galera_lease here, or this account may not see it: run galera-lease "
-               "init: ";
+        return "there is no schema galera_lease here (galera-lease init makes it), a table of it is gone, or "
+               "this account may not see it (is its role its default?): ";
     default: return "";
     }
 }

@@ -32,7 +32,9 @@ static void judge_tables(const struct doctor_database *d, struct findings *f)
             findings_add(f, FINDING_FAIL, "schema", d->tables[i].name, "ALTER TABLE ... ENGINE = InnoDB",
                          "the table's engine is %s: Galera replicates InnoDB only", d->tables[i].engine);
         else if (!d->tables[i].primary_key)
-            findings_add(f, FINDING_FAIL, "schema", d->tables[i].name, "drop the table and " INIT,
+            findings_add(f, FINDING_FAIL, "schema", d->tables[i].name,
+                         "ALTER TABLE ... ADD PRIMARY KEY, as galera-lease init --print-sql has it; "
+                         "do not drop the table: the lease is in it",
                          "the table has no primary key: Galera certifies by primary key");
         else
             good++;
@@ -67,9 +69,10 @@ static void judge_lease(const struct doctor_facts *facts, struct findings *f)
                      "the leader's ttl is %" PRIu32 " ms, this configuration's %" PRIu64 " ms", d->row.ttl_ms,
                      ttl_ms);
     if (d->open_alarms > 0)
-        findings_add(f, FINDING_WARN, "lease", NULL,
-                     "look at them with galera-lease list, then galera-lease alarm ack --reason ...",
-                     "%" PRIu64 " alarm(s) that nobody has acknowledged", d->open_alarms);
+        findings_add(
+            f, FINDING_WARN, "lease", NULL,
+            "look at them with galera-lease list, then galera-lease alarm ack --lease NAME --reason TEXT",
+            "%" PRIu64 " alarm(s) that nobody has acknowledged", d->open_alarms);
 }
 
 void judge_schema(const struct doctor_facts *facts, struct findings *f)
@@ -217,7 +220,9 @@ static size_t judge_too_few(const struct doctor_database *d, struct findings *f)
                  needed[i].column ? needed[i].column : "", needed[i].column ? ")" : "");
     }
     if (count > 0)
-        findings_add(f, FINDING_FAIL, "rights", NULL, INIT " (it gives the role galera_lease_sidecar)",
+        findings_add(f, FINDING_FAIL, "rights", NULL,
+                     INIT " (it gives the role galera_lease_sidecar); if the role itself lacks "
+                          "them, run its GRANTs out of galera-lease init --print-sql",
                      "the account lacks %zu right(s): %s", count, missing);
     return count;
 }

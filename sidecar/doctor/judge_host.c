@@ -35,7 +35,8 @@ static void judge_sidecar(const struct doctor_facts *facts, struct findings *f)
     }
     if (h->regression)
         findings_add(f, FINDING_WARN, "sidecar", NULL,
-                     "find out which commits were lost, then galera-lease alarm ack",
+                     "find out which commits were lost, then galera-lease alarm ack --lease NAME "
+                     "--reason TEXT",
                      "the epoch in the database went back: commits were lost");
     if (!h->guardian_up)
         findings_add(f, FINDING_FAIL, "guardian", NULL, "look at the sidecar's log, then restart it",

@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -39,12 +40,17 @@ int keeper_start(struct keeper *k)
     int fds[] = {k->page_fd, k->lock_fd, k->wake_fd, k->notify_fd, k->self_fd};
     char text[5][12];
     char *argv[7] = {(char *)"galera-lease-guardian"};
-    char *envp[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LANG=C.UTF-8", NULL};
+    char stream[64];
+    char *envp[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LANG=C.UTF-8", NULL, NULL};
+    const char *journal = getenv("JOURNAL_STREAM"); /* its log goes where ours does */
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t early, every;
     pid_t pid;
 
+    snprintf(stream, sizeof stream, "JOURNAL_STREAM=%s", journal ? journal : "");
+    if (journal)
+        envp[2] = stream;
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attr);
     /* An order that arrives before the guardian looks for it must wait, not kill; and none that this process

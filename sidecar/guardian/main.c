@@ -25,6 +25,7 @@
 #include "hook/hook.h"
 #include "proc/cgroup.h"
 #include "proc/kill.h"
+#include "util/journal.h"
 #include "util/log.h"
 
 #define RETRY_NS    200000000
@@ -165,12 +166,14 @@ static void fence(struct guardian *g, struct page_view *view, const char *reason
         /* Never give up: while this page says fencing nobody here starts anything, and the lease is not
          * released. */
         if (attempt == 1 || attempt % 50 == 0)
-            log_error("fence-unconfirmed",
-                      "lease=%s member=%s epoch=%llu attempt=%u fence_outcome=%s check_outcome=%s "
-                      "means=\"the controller may still run; this is repeated until the check hook says "
-                      "stopped\" action=\"stop it by hand\"",
-                      c->lease, c->member, epoch, attempt, hook_outcome_name(fenced),
-                      hook_outcome_name(checked));
+            log_error(
+                "fence-unconfirmed",
+                "lease=%s member=%s epoch=%llu attempt=%u fence_outcome=%s check_outcome=%s "
+                "means=\"the controller may still run. While its sidecar lives the lease is kept; if that is "
+                "dead the lease runs out, another member starts its controller, and two run\" "
+                "action=\"stop it by hand, at once; this is repeated until the check hook says "
+                "stopped\"",
+                c->lease, c->member, epoch, attempt, hook_outcome_name(fenced), hook_outcome_name(checked));
         nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
     }
     log_info("stopped", "lease=%s member=%s epoch=%llu", c->lease, c->member, epoch);
@@ -289,6 +292,7 @@ int main(int argc, char *argv[])
                           : "ends");
         return 1;
     }
+    journal_init(g.page->config.lease, JOURNAL_SOCKET);
     g.wake_fd = atoi(argv[3]);
     g.notify_fd = atoi(argv[4]);
     g.parent_fd = atoi(argv[5]);

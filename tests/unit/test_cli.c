@@ -456,9 +456,10 @@ static void test_hint_at_the_schema(void **state)
         dup2(old, STDERR_FILENO);
         close(old);
         slurp(fd, err, sizeof err);
-        assert_string_equal(
-            err, "galera-lease: cannot read the lease: h:1: there is no schema galera_lease here, or "
-                 "this account may not see it: run galera-lease init: no such thing\n");
+        assert_string_equal(err,
+                            "galera-lease: cannot read the lease: h:1: there is no schema galera_lease here "
+                            "(galera-lease init makes it), a table of it is gone, or this account may not "
+                            "see it (is its role its default?): no such thing\n");
     }
 }
 
