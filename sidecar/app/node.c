@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "db/worker.h"
 #include "util/log.h"
 
 #define TICK_NS         LEASE_NS_PER_S
@@ -207,12 +208,34 @@ static void members_answered(struct node *n, const struct client_answer *a)
         report_beat(n); /* nobody has to wait a whole beat for us */
 }
 
+/*
+ * At start a schema of another version is a mistake in what is installed, which no waiting mends. Later it is
+ * somebody's doing in the database: this member keeps out, says so, and goes on when it is put right.
+ */
+static void judge_schema(struct node *n, const struct client_answer *a)
+{
+    struct lease_event e = {.type = LEASE_EVENT_STOP};
+
+    if (a->answer == LEASE_ANSWER_ROW || a->answer == LEASE_ANSWER_MISMATCH)
+        n->schema_known = true;
+    if (a->error != WORKER_ERROR_SCHEMA || n->schema_known || n->schema_foreign)
+        return;
+    n->schema_foreign = n->exiting = true;
+    log_error(
+        "schema",
+        "lease=%s endpoint=%s what=\"%s\" means=\"this sidecar ends; it does not lead\" action=\"install "
+        "the galera-lease that made the schema, the same on every host\"",
+        n->config->name, a->endpoint ? a->endpoint : "-", a->text ? a->text : "");
+    node_feed(n, &e);
+}
+
 static void on_answer(const struct client_answer *a, void *userdata)
 {
     struct node *n = userdata;
     struct lease_event e = {0};
 
     note_error(n, a);
+    judge_schema(n, a);
     if (a->kind == CLIENT_READ || a->kind == CLIENT_WRITE)
         publish_answer(n, a);
     switch (a->kind) {

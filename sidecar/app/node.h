@@ -96,6 +96,8 @@ struct node {
     uint64_t stall_max_ns, stall_own_max_ns;
     unsigned forget_ticks; /* while leading */
     bool exiting;
+    bool schema_known;   /* a lease statement was answered: the schema is one that this program knows */
+    bool schema_foreign; /* and this: it is not, and this sidecar ends */
 };
 
 /* Queues @event (its clocks and entropy are filled in) and steps until the queue is empty. */

@@ -310,5 +310,7 @@ int app_run(struct config *c, const char *trace)
     end_run(n);
     if (n->lease.name == LEASE_NAME_DOUBLE)
         return EXIT_RUN_DOUBLE;
+    if (n->schema_foreign)
+        return EXIT_RUN_CONFIG;
     return r < 0 ? EXIT_RUN_FAILED : 0;
 }

@@ -91,6 +91,11 @@ static bool learn_schema(struct link *link, struct worker_result *result)
         return false;
     table_free(table);
     link->facts.schema = version > UINT32_MAX ? UINT32_MAX : (uint32_t)version;
+    if (link->config->lease_rules && version == WORKER_SCHEMA_NONE) {
+        link_fail(result, ANSWER_STAGE_CONNECT, WORKER_ERROR_HALF_SCHEMA,
+                  "the database's schema is only half made: galera-lease init completes it");
+        return false;
+    }
     if (link->config->lease_rules && link->facts.schema != SCHEMA_VERSION) {
         snprintf(text, sizeof(text), "the database's schema has version %u, this program knows %u",
                  link->facts.schema, (unsigned)SCHEMA_VERSION);

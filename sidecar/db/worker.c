@@ -290,7 +290,8 @@ enum worker_blame worker_error_blame(unsigned error)
 {
     if (error == 0 || error == 1213)
         return WORKER_BLAME_NOBODY;
-    if (answer_permanent(error) || error == WORKER_ERROR_SCHEMA || error == WORKER_ERROR_SHAPE)
+    if (answer_permanent(error) || error == WORKER_ERROR_SCHEMA || error == WORKER_ERROR_HALF_SCHEMA ||
+        error == WORKER_ERROR_SHAPE)
         return WORKER_BLAME_DATABASE;
     return WORKER_BLAME_ENDPOINT;
 }

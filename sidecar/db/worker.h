@@ -47,6 +47,8 @@
 #define WORKER_ERROR_TLS 65004
 /* ... the password file cannot be used. */
 #define WORKER_ERROR_PASSWORD 65005
+/* ... the schema is there and names no version: it was left half-made. */
+#define WORKER_ERROR_HALF_SCHEMA 65006
 
 struct worker_config {
     struct access_endpoint endpoint;
