@@ -50,10 +50,20 @@ def of_history(group):
 
 
 def missing(story, lines):
-    """The first part of a story (patterns, in their order) that the lines do not tell at its place, or None."""
-    rest = iter(lines)
-    for part in story:
-        if not any(re.search(part, line) for line in rest):
+    """
+    The first part of a story ("L leading free 1; O acquired expired 2") that the lines do not tell at its place, or None. L and O
+    are whoever comes first in that part; "*" is anything.
+    """
+    names, rest = {}, iter(lines)
+    for part in filter(None, story.split("; ")):
+        who, *words = part.split()
+        for line in rest:
+            name, *said = line.split(" ")
+            if (names.get(who, name) == name and name not in [n for w, n in names.items() if w != who]
+                    and len(said) == len(words) and all(w in ("*", s) for w, s in zip(words, said))):
+                names[who] = name
+                break
+        else:
             return part
     return None
 
@@ -63,6 +73,8 @@ def contradictions(group):
     found = []
     told = of_history(group)
     for member in group.members:
+        if not member.log.exists():
+            continue  # it writes to somewhere else
         log = [(what, reason) for _, what, reason, _, kept in of_log(member) if kept]
         rest = iter(log)
         for what, reason in told.get(member.name, []):

@@ -97,7 +97,7 @@ def judge_account(group, node, lines):
     assert contradictions(group) == [], "\n".join(lines)
     if node.module.__name__ in FAULTS:
         assert node.name in ACCOUNTS or node.originalname in ACCOUNTS, "a fault without an account: system/accounts.py"
-    untold = missing(ACCOUNTS.get(node.name, ACCOUNTS.get(node.originalname, ())), lines)
+    untold = missing(ACCOUNTS.get(node.name, ACCOUNTS.get(node.originalname, "")), lines)
     assert untold is None, f"the account does not tell {untold} at its place:\n" + "\n".join(lines)
 
 

@@ -148,6 +148,25 @@ def test_first_endpoint_has_no_connection_left(group, lab):
                 connection.close()
 
 
+def test_leaders_node_has_no_connection_left(group, lab):
+    """While it leads: what it has is taken away, and there is no other to be had."""
+    member = group.add(1)
+    group.init().start()
+    group.wait_leader(10)
+    others = [member.node.connect() for _ in range(12)]
+    try:
+        with setting(member.node, "max_connections", 10):
+            kill_sessions([member.node])
+            wait_for("another endpoint", lambda: elsewhere(member, f"unix:{member.node.socket}"), 5)
+            time.sleep(TTL / 2)
+            assert member.role() == "leader"
+            assert f"endpoint=unix:{member.node.socket} error=1040" in member.log_text()
+            assert [span[2] for span in group.observer.spans()] == [1]
+    finally:
+        for connection in others:
+            connection.close()
+
+
 def set_password(lab, password):
     for host in ("%", "localhost"):
         lab.nodes[0].query("ALTER USER IF EXISTS sidecar@%s IDENTIFIED BY %s", (host, password))

@@ -1,12 +1,15 @@
 """Faults of the cluster as a whole, of clocks, disks and the schema; and of a sidecar in every role."""
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 from freezer import freeze
 from sidecars import BUILD, boottime_ns, wait_for
+from test_endpoints import kill_sessions, terminate_at_once
 from test_guard import applier_held
 from test_sidecar import hook_script
 
@@ -19,6 +22,14 @@ def spans(group):
 
 def watched(group):
     wait_for("the watch on the controller", lambda: group.observer.watched, 5)
+
+
+def signed(text):
+    """A state file's text, with its sum."""
+    total = 0xcbf29ce484222325
+    for byte in text.encode():
+        total = (total ^ byte) * 0x100000001b3 % 2 ** 64
+    return f"{text}sum {total:016x}\n"
 
 
 def stopped(group, timeout):
@@ -53,6 +64,8 @@ def test_commit_outcome_unknown(three, lab):
         time.sleep(2 * TTL)
         assert three.leader() is leader  # through another node
         assert len(spans(three)) == 1
+        own = f"endpoint=unix:{leader.node.socket}"
+        assert re.search(f"{own} .*(answer=unknown|no answer in time)", leader.log_text())
     finally:
         subprocess.run([*nft, "delete table inet deaf"], check=True)
 
@@ -117,18 +130,51 @@ def test_schema_dropped_while_leading(three, lab):
     wait_for("the next controller", lambda: len(spans(three)) == 2, 10)
 
 
-def test_schema_of_another_version_at_start(group, lab):
-    group.add(1)
+@pytest.fixture
+def schema(lab):
+    """Sets the schema's version, on every node; it is the known one again afterwards."""
+    def to(version):
+        lab.nodes[0].query("UPDATE galera_lease.schema_version SET version = %s", (version,))
+        for node in lab.nodes:
+            assert node.causal("SELECT MAX(version) FROM galera_lease.schema_version") == ((version,),)
+
+    yield to
+    to(1)
+
+
+def test_schema_of_another_version_at_start(group, schema):
+    """No waiting mends what is installed here: one line, and the exit code of a wrong configuration."""
+    member = group.add(1)
     group.init()
-    lab.nodes[0].query("UPDATE galera_lease.schema_version SET version = 99")
-    try:
-        member = group.start().members[0]
-        wait_for("the word about it", lambda: "schema" in member.status().get("last_error", ""), 10)
-        time.sleep(1)
-        assert member.role() in ("boot", "follower") and spans(group) == []
-    finally:
-        lab.nodes[0].query("UPDATE galera_lease.schema_version SET version = 1")
+    schema(99)
+    group.start()
+    assert member.process.wait(10) == 2
+    (line,) = re.findall("level=error .*", member.log_text())
+    assert 'event=schema ' in line and "the database's schema has version 99, this program knows 1" in line and "this sidecar ends" in line
+    assert spans(group) == []
+    schema(1)
+    member.start()
     group.wait_leader(10)
+
+
+def test_schema_of_another_version_while_one_leads(group, lab, schema):
+    """Connections that are open go on; a new one is refused by those that run already, and nobody ends."""
+    for index in (1, 2):
+        group.add(index)
+    group.init().start()
+    leader = group.wait_leader(10)
+    watched(group)
+    schema(99)
+    kill_sessions(lab.nodes)
+    stopped(group, TTL + 1)
+    for m in group.members:
+        wait_for("its word about it", lambda m=m: "schema has version 99" in m.status().get("last_error", ""), 5)
+    time.sleep(TTL)
+    assert group.leader() is None and all(m.process.poll() is None for m in group.members)
+    assert "reason=deadline" in leader.log_text()
+    schema(1)
+    group.wait_leader(30)
+    wait_for("the next controller", lambda: len(spans(group)) == 2, 10)
 
 
 def put_back(group):
@@ -147,9 +193,10 @@ def last_resort(group):
 HANDS = {  # what is done while nobody leads, what the follower says of it, and how it gets well
     "row_deleted": (("DELETE FROM galera_lease.epoch WHERE name = '{0}'", "DELETE FROM galera_lease.lease WHERE name = '{0}'"),
                     "does not exist", put_back),
-    "schema_dropped": (("DROP DATABASE galera_lease",), "", put_back),
-    "epoch_lowered": (("UPDATE galera_lease.lease SET epoch = 0, counter = counter - 1 WHERE name = '{0}'",), "", None),
-    "ttl_absurd": (("UPDATE galera_lease.lease SET ttl_ms = 86400000 WHERE name = '{0}'",), "", last_resort),
+    "row_edited": (("UPDATE galera_lease.lease SET nonce = REPEAT('x', 16), counter = counter + 1 WHERE name = '{0}'",), "silent for", None),
+    "schema_dropped": (("DROP DATABASE galera_lease",), "Unknown database", put_back),
+    "epoch_lowered": (("UPDATE galera_lease.lease SET epoch = 0, counter = counter - 1 WHERE name = '{0}'",), "event=regression", None),
+    "ttl_absurd": (("UPDATE galera_lease.lease SET ttl_ms = 86400000 WHERE name = '{0}'",), "silent for", last_resort),
 }
 
 
@@ -168,7 +215,8 @@ def test_hands_in_the_database_while_following(group, lab, what):
     group.members[0].kill()
     for sql in statements:
         lab.nodes[0].query(sql.format(group.lease))
-    wait_for("its word about it", lambda: says in follower.status().get("why_not_leader", "") + follower.status().get("last_error", ""), 10)
+    wait_for("its word about it", lambda: says in "".join([follower.status().get("why_not_leader", ""), follower.status().get("last_error", ""),
+                                                           follower.log_text()]), 10)
     time.sleep(1)
     assert follower.process.poll() is None and follower.role() == "follower"
     if cure:
@@ -178,11 +226,37 @@ def test_hands_in_the_database_while_following(group, lab, what):
     assert spans(group)[-1][0] == "m2" and spans(group)[-1][2] > 1
 
 
+def test_database_away_at_start(group, lab):
+    """No quorum anywhere: it waits, says so, ends at once when told to; and leads when there is one."""
+    for index in (1, 2):
+        group.add(index)
+    group.init()
+    for node in lab.nodes:
+        node.cut()
+    group.start()
+    first, second = group.members
+    for m in group.members:
+        wait_for("its word about it", lambda m=m: "no quorum" in m.status().get("why_not_leader", "") or m.status().get("last_error"), 15)
+        assert m.role() in ("boot", "follower")
+    terminate_at_once(second, 4)
+    for node in lab.nodes:
+        node.heal()
+    assert group.wait_leader(60) is first
+    wait_for("its controller", lambda: len(spans(group)) == 1, 10)
+
+
 # ---------------------------------------------------------------- clocks
 
 
+def clocks_with(environment):
+    """(CLOCK_REALTIME, CLOCK_BOOTTIME) in seconds, as a program sees them that runs in that environment."""
+    probe = "import time; print(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))"
+    done = subprocess.run([sys.executable, "-c", probe], env=os.environ | environment, capture_output=True, text=True, check=True)
+    return map(float, done.stdout.split())
+
+
 def test_wall_clock_an_hour_off(group):
-    """The wall clock of every sidecar and what it starts jumps, as after a wrong NTP server."""
+    """The wall clock of every sidecar and its guardian's parent jumps, as after a wrong NTP server; the clocks of leases do not."""
     offsets = []
     for index in (1, 2, 3):
         m = group.add(index)
@@ -198,8 +272,9 @@ def test_wall_clock_an_hour_off(group):
         time.sleep(TTL)
         written = leader.status()["written"]
         assert abs(written - time.time() - int(change)) < 5  # the fake is real
-        last = spans(group)[-1][4]
-        assert abs(last - boottime_ns()) < 1e9  # and CLOCK_BOOTTIME is untouched
+        wall, boot = clocks_with(leader.environment)
+        assert abs(wall - time.time() - int(change)) < 5 and abs(boot - boottime_ns() / 1e9) < 5
+        assert boottime_ns() - group.observer.last_tick(*spans(group)[-1][:3]) < 1e9  # its controller acts
         assert group.leader() is leader and len(spans(group)) == 1, leader.log_text()
     leader.kill()
     group.wait_leader(15, other_than=leader)
@@ -274,30 +349,43 @@ def test_unhold_with_a_full_disk_keeps_no_other_request_waiting(group, small_dis
     mend(small_disk.state)
 
 
-def test_state_disk_full_at_start(group, small_disk):
+@pytest.mark.parametrize("spoil", [fill, spend])
+def test_state_disk_that_takes_nothing_at_start(group, small_disk, spoil):
     group.init()
     small_disk.write_config()
-    fill(small_disk.state)
+    (small_disk.state / "lock").touch()
+    spoil(small_disk.state)
     small_disk.process = None
     small_disk.write_config = lambda: None
     small_disk.start()
     time.sleep(TTL / 2)
     assert spans(group) == [] and small_disk.process.poll() is None  # no start that is not remembered
+    assert "it can be written" in small_disk.log_text()
     mend(small_disk.state)
     assert group.wait_leader(15) is small_disk
 
 
-def test_damaged_state_file_knows_nothing(three):
+def truncated(file):
+    file.write_bytes(file.read_bytes()[:-3])
+
+
+def of_another_boot(file):
+    """As after a reboot: its deadline was on a clock that has begun anew."""
+    text = re.sub("boot [0-9a-f-]+", "boot 01234567-89ab-cdef-0123-456789abcdef", file.read_text())
+    file.write_text(signed(text[:text.index("sum ")]))
+
+
+@pytest.mark.parametrize("spoil, says", [(truncated, "damaged"), (of_another_boot, "found=other-boot")], ids=["truncated", "another_boot"])
+def test_state_file_that_does_not_count(three, spoil, says):
+    """Nothing is resumed on its word."""
     leader = three.leader()
     watched(three)
     leader.kill()
-    file = next(p for p in leader.state.iterdir() if p.name == "state")
-    file.write_bytes(file.read_bytes()[:-3])
+    spoil(leader.state / "state")
     leader.start()
     stopped(three, 3)
     wait_for("a follower", lambda: leader.role() == "follower", 10)
-    assert "damaged" in leader.log_text() and "event=role lease=%s member=%s from=acquiring to=leader reason=resume" % (
-        three.lease, leader.name) not in leader.log_text()
+    assert says in leader.log_text() and "reason=resume" not in leader.log_text()
     three.wait_leader(15)
     wait_for("the next controller", lambda: len(spans(three)) == 2, 5)
 
@@ -312,7 +400,17 @@ SLOW = {  # how to make a role last: which hook sleeps, and when
 }
 
 
-def in_role(group, role):
+@pytest.fixture
+def slow_claims(group):
+    """Every claim of the group's lease takes its time in the database."""
+    node = group.lab.nodes[0]
+    yield lambda: node.query("CREATE TRIGGER galera_lease.slow_claims BEFORE UPDATE ON galera_lease.lease FOR EACH ROW "
+                             f"IF NEW.name = '{group.lease}' AND OLD.state = 'free' AND NEW.state = 'held' THEN DO SLEEP(1.2); END IF")
+    group.end()
+    node.query("DROP TRIGGER IF EXISTS galera_lease.slow_claims")
+
+
+def in_role(group, role, slow_claims):
     """A first member in @role, and a second one beside it; only the first may be slow."""
     first = group.add(1, priority=200, demote_budget="2500ms")
     group.add(2)
@@ -320,6 +418,8 @@ def in_role(group, role):
         hook, pause = SLOW[role]
         first.hook[hook] = hook_script(first, hook, f"{pause}\nexec {first.hook[hook]} \"$@\"\n")
     group.init()
+    if role == "acquiring":
+        slow_claims()
     if role == "follower":
         group.members[1].start()
         group.wait_leader(10)
@@ -335,25 +435,30 @@ def in_role(group, role):
     if role == "fenced":
         group.lab.nodes[0].query("UPDATE galera_lease.lease SET counter = counter + 1000 WHERE name = %s", (group.lease,))
     wait_for(role, lambda: first.role() == role, 10)
-    if role == "promoting":
+    if role in ("promoting", "acquiring"):
         group.members[1].start()
     return first
 
 
-ROLES = ("boot", "follower", "promoting", "leader", "demoting", "fenced")
+ROLES = ("boot", "follower", "acquiring", "promoting", "leader", "demoting", "fenced")
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_terminated_in_every_role(group, role):
-    member = in_role(group, role)
+def test_terminated_in_every_role(group, role, slow_claims):
+    """It ends in order: nothing of it runs, its row says so, and the other leads."""
+    member = in_role(group, role, slow_claims)
     assert member.terminate(15) == 0
+    assert [key for key in group.observer.watched if key[0] == member.name] == []
+    assert re.search("event=signal .* signal=15 ", member.log_text()) and "event=end " in member.log_text()
+    assert group.lab.nodes[0].causal("SELECT role FROM galera_lease.member WHERE lease = %s AND member = %s",
+                                     (group.lease, member.name)) == (("ended",),)
     wait_for("the other to lead", lambda: group.leader() is group.members[1], 15)
 
 
 @pytest.mark.parametrize("later", (False, True), ids=("at_once", "after_ttl"))
 @pytest.mark.parametrize("role", ROLES)
-def test_killed_in_every_role(group, role, later):
-    member = in_role(group, role)
+def test_killed_in_every_role(group, role, later, slow_claims):
+    member = in_role(group, role, slow_claims)
     member.kill()
     if later:
         time.sleep(TTL * 1.1)
@@ -370,7 +475,8 @@ def test_killed_in_every_role(group, role, later):
 
 @pytest.mark.parametrize("first", ("sidecar", "guardian"))
 def test_sidecar_and_guardian_frozen_together(group, first):
-    """Nobody is left to fence in time: not promised. But whoever thaws first stops the old controller at once."""
+    """Nobody is left to fence in time: not promised. But whoever thaws first stops the old controller: the guardian at once; a sidecar
+    gives its guardian the time of a fence, then another one does it."""
     group.sabotaged = True  # the observer is asked here
     for index in (1, 2):
         group.add(index)
@@ -387,13 +493,13 @@ def test_sidecar_and_guardian_frozen_together(group, first):
         leader.signal(signal.SIGCONT)
     else:
         os.kill(guardian, signal.SIGCONT)
+    wait_for("its end", lambda: (leader.name, old[1], old[2]) in group.observer.ends, 8)
     if first == "guardian":
-        wait_for("its end", lambda: (leader.name, old[1], old[2]) in group.observer.ends, 3)
         assert (group.observer.ends[(leader.name, old[1], old[2])] - thawed) / 1e9 < 1.0
-    time.sleep(1)
-    leader.signal(signal.SIGCONT)
-    os.kill(guardian, signal.SIGCONT)
-    wait_for("its end", lambda: (leader.name, old[1], old[2]) in group.observer.ends, 3)
+        leader.signal(signal.SIGCONT)
+    else:
+        assert "the guardian was told to stop the controller and does nothing" in leader.log_text()
+        wait_for("another guardian", lambda: leader.guardian() not in (0, guardian), 5)
     wait_for("the old leader to follow", lambda: leader.role() == "follower", 10)
     epochs = [s[2] for s in spans(group)]
     assert epochs == sorted(set(epochs))

@@ -28,6 +28,7 @@ def test_hold_survives_a_cluster_that_is_away(three):
     assert leader.status()["hold_left_ms"] > 50000
     assert re.search(r"^hold: +for 5\d s yet$", leader.cli("status").stdout, re.M)
     assert json.loads(leader.cli("list", "--json").stdout)["hold"]["reason"] == reason
+    assert re.search(r"^Held until \d{4}-\S+ \S+ \(UTC\), .*upgrade of the database$", leader.cli("list").stdout, re.M)
     for node in three.lab.nodes:
         node.kill()
     time.sleep(2.5 * TTL)
