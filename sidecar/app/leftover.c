@@ -7,6 +7,7 @@
  * anything else happens: a resume must not begin a second one beside it, and whoever follows must not see it
  * act later.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include "proc/kill.h"
 #include "util/fsio.h"
 #include "util/log.h"
+
+static_assert(PAGE_PROMOTES == HOOK_STEPS_MAX, "every part of a promote has its place in the page");
 
 #define TEXT_MAX (CLOCKS_BOOT_ID_SIZE + HOOK_STEPS_MAX * 21 + 2)
 

@@ -37,16 +37,13 @@ def account(group):
 
 
 def of_history(group):
-    """member -> [(what, reason)] as the database has it, in the order in which that member's sidecars told it."""
+    """What each start of a sidecar told the database, in its own order: (member, [(what, reason)])."""
     rows = group.lab.nodes[0].causal(
-        "SELECT member, origin, number, at, what, reason FROM galera_lease.event WHERE lease = %s AND origin IS NOT NULL", (group.lease,))
-    began = {}
-    for _, origin, _, at, _, _ in rows:
-        began[origin] = min(at, began.get(origin, at))
+        "SELECT origin, member, what, reason FROM galera_lease.event WHERE lease = %s AND origin IS NOT NULL ORDER BY origin, number", (group.lease,))
     told = {}
-    for member, _, _, _, what, reason in sorted(rows, key=lambda row: (began[row[1]], row[2])):
-        told.setdefault(member, []).append((what, reason))
-    return told
+    for origin, member, what, reason in rows:
+        told.setdefault((origin, member), []).append((what, reason))
+    return [(member, events) for (_, member), events in told.items()]
 
 
 def missing(story, lines):
@@ -59,26 +56,34 @@ def missing(story, lines):
         who, *words = part.split()
         for line in rest:
             name, *said = line.split(" ")
-            if (names.get(who, name) == name and name not in [n for w, n in names.items() if w != who]
-                    and len(said) == len(words) and all(w in ("*", s) for w, s in zip(words, said))):
-                names[who] = name
+            fits = who == "*" or (names[who] == name if who in names else name not in names.values())
+            if fits and len(said) == len(words) and all(w in ("*", s) for w, s in zip(words, said)):
+                if who != "*":
+                    names[who] = name
                 break
         else:
             return part
     return None
 
 
+def untold(events, log):
+    """The first of the events that the log does not tell, or not there, or None."""
+    rest = iter(log)
+    for what, reason in events:
+        if not any(w == what and reason.startswith(r) for w, r in rest):
+            return f"{what} ({reason})"
+    return None
+
+
 def contradictions(group):
-    """What the history tells and the log of that member does not, in that order."""
-    found = []
-    told = of_history(group)
+    """What the history tells and no log of a member of that name does, in that order."""
+    logs = {}
     for member in group.members:
-        if not member.log.exists():
-            continue  # it writes to somewhere else
-        log = [(what, reason) for _, what, reason, _, kept in of_log(member) if kept]
-        rest = iter(log)
-        for what, reason in told.get(member.name, []):
-            if not any(w == what and reason.startswith(r) for w, r in rest):
-                found.append(f"the history of {member.name} tells {what} ({reason}), its log does not, or not there")
-                break
+        if member.log.exists():  # else it writes to somewhere else
+            logs.setdefault(member.name, []).append([(what, reason) for _, what, reason, _, kept in of_log(member) if kept])
+    found = []
+    for member, events in of_history(group):
+        first = [untold(events, log) for log in logs.get(member, [])]
+        if first and None not in first:
+            found.append(f"the history of {member} tells {first[0]}; its log does not, or not there")
     return found

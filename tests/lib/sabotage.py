@@ -80,3 +80,29 @@ def time_is_short(member):
     """So short a lease that what it should survive it does not."""
     member.options["ttl"] = "1500ms"
     member.options.pop("check_interval", None)
+
+
+def nobody_leads(member):
+    member.options["priority"] = 0
+
+
+def starts_once(member):
+    """It never comes back."""
+    if member.process:
+        member.binary = "/bin/false"
+
+
+def _own_password(member, password):
+    file = member.dir / "password"
+    file.write_text(password + "\n")
+    file.chmod(0o600)
+    member.options["password_file"] = str(file)
+
+
+def keeps_its_password(member):
+    """Whatever becomes of the group's."""
+    _own_password(member, "secret")
+
+
+def knows_the_next_password(member):
+    _own_password(member, "rotated")

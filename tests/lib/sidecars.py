@@ -179,7 +179,12 @@ class Group:
         that run as they are: not frozen on the way, not with other people's code in them, nor with a sanitizer's."""
         if "SANITIZED" in os.environ:
             return {}
-        return {m.name: m.status().get("loop_stall_own_max_us", 0) / 1e6 for m in self.members if not m.disturbed and not m.environment}
+        stalls = {}
+        for m in self.members:
+            status = m.status() if m.process and not m.disturbed and not m.environment else {}
+            if status:  # else it ended before it wrote one, or was never started
+                stalls[m.name] = status["loop_stall_own_max_us"] / 1e6
+        return stalls
 
     def leader(self):
         """The living member that says it leads, with the highest epoch: a frozen one still says what it said last."""

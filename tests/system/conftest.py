@@ -81,7 +81,8 @@ def group(lab, tmp_path, request):
         raise AssertionError(f"{error}: {group.left()}") from None
     finally:
         group.slay()
-    judge_account(group, request.node, lines)
+    if not getattr(request.node, "failed", False):
+        judge_account(group, request.node, lines)
     # Where the machine itself held everybody up, nothing is to be learnt of the loop.
     fit = worst <= STALL_MAX / 2 and crowded <= CROWDED  # the canary meets the same stall a little later
     if stalls:

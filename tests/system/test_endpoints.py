@@ -154,17 +154,18 @@ def test_leaders_node_has_no_connection_left(group, lab):
     group.init().start()
     group.wait_leader(10)
     others = [member.node.connect() for _ in range(12)]
-    try:
-        with setting(member.node, "max_connections", 10):
-            kill_sessions([member.node])
+    with setting(member.node, "max_connections", 10):
+        try:
+            with others[0].cursor() as cursor:
+                cursor.execute("KILL USER sidecar@localhost")
             wait_for("another endpoint", lambda: elsewhere(member, f"unix:{member.node.socket}"), 5)
             time.sleep(TTL / 2)
             assert member.role() == "leader"
             assert f"endpoint=unix:{member.node.socket} error=1040" in member.log_text()
             assert [span[2] for span in group.observer.spans()] == [1]
-    finally:
-        for connection in others:
-            connection.close()
+        finally:
+            for connection in others:
+                connection.close()
 
 
 def set_password(lab, password):

@@ -6,6 +6,7 @@ says, must hold the words beside it: a row that fails for another reason has not
 import inspect
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -19,7 +20,7 @@ import test_story
 from mutant import Mutants
 from sidecars import wait_for
 from test_endpoints import crooked, passwords  # noqa: F401 fixtures of the rows
-from test_faults import small_disk  # noqa: F401
+from test_faults import schema, slow_claims, small_disk  # noqa: F401
 
 pytestmark = pytest.mark.deep
 
@@ -56,24 +57,46 @@ ROWS = [
     (test_faults.test_applier_held_longer_than_the_budget, sabotage.nothing_stops, ENDS, {}),
     (test_faults.test_ddl_longer_than_the_budget, sabotage.nothing_stops, ENDS, {}),
     (test_faults.test_schema_dropped_while_leading, sabotage.nothing_stops, ENDS, {}),
-    (test_faults.test_schema_of_another_version_at_start, "schema-of-any-version", "the word about it", {}),
+    (test_faults.test_schema_of_another_version_at_start, "schema-of-any-version", "timed out", {}),
+    (test_faults.test_schema_of_another_version_while_one_leads, sabotage.nothing_stops, ENDS, {}),
+    (test_faults.test_database_away_at_start, sabotage.nobody_leads, LEADER, {}),
+    *[(test_faults.test_hands_in_the_database_while_following, sabotage.guardian_never_fences, OVERLAP, {"what": what})
+      for what in ("row_edited", "schema_dropped", "epoch_lowered", "ttl_absurd")],
+    (test_faults.test_hands_in_the_database_while_following, sabotage.only_the_first_leads, LEADER, {"what": "row_deleted"}),
     (test_faults.test_wall_clock_an_hour_off, "clocks-on-wall-time", "", {}),
-    (test_faults.test_damaged_state_file_knows_nothing, sabotage.nothing_stops, ENDS, {}),
-    (test_faults.test_terminated_in_every_role, sabotage.only_the_first_leads, "the other to lead", {"role": "leader"}),
-    (test_faults.test_terminated_in_every_role, sabotage.only_the_first_leads, "the other to lead", {"role": "demoting"}),
-    (test_faults.test_killed_in_every_role, sabotage.guardian_never_fences, "", {"role": "leader", "later": True}),
+    (test_faults.test_state_file_that_does_not_count, sabotage.nothing_stops, ENDS, {"spoil": test_faults.truncated, "says": "damaged"}),
+    (test_faults.test_state_file_that_does_not_count, "r7-resume-in-another-boot", "", {"spoil": test_faults.of_another_boot, "says": "event=state"}),
+    (test_faults.test_state_disk_that_takes_nothing_while_leading, "r7-release-keeps-the-stored-deadline", "", {"spoil": test_faults.fill}),
+    (test_faults.test_state_disk_read_only_at_start, "r7-two-sidecars-on-one-host", "", {}),
+    *[(test_faults.test_terminated_in_every_role, sabotage.only_the_first_leads, "the other to lead", {"role": role})
+      for role in ("boot", "acquiring", "promoting", "leader", "demoting", "fenced")],
+    (test_faults.test_terminated_in_every_role, "term-is-lost", "timed out", {"role": "follower"}),
+    *[(test_faults.test_killed_in_every_role, sabotage.starts_once, "two members at rest", {"role": role, "later": False})
+      for role in test_faults.ROLES],
+    *[(test_faults.test_killed_in_every_role, sabotage.guardian_never_fences, OVERLAP, {"role": role, "later": True})
+      for role in ("leader", "demoting", "fenced")],
     (test_faults.test_sidecar_and_guardian_frozen_together, sabotage.nothing_stops, "its end", {"first": "guardian"}),
+    (test_faults.test_sidecar_and_guardian_frozen_together, "r5-a-frozen-guardian-is-waited-for", "its end", {"first": "sidecar"}),
     (test_faults.test_sidecar_and_guardian_frozen_for_a_moment, sabotage.time_is_short, "", {}),
-    (test_endpoints.test_leader_goes_on_through_the_next, sabotage.first_endpoint_only, "another endpoint", {"mode": "silent"}),
-    (test_endpoints.test_leader_goes_on_through_the_next, sabotage.first_endpoint_only, "another endpoint", {"mode": "garbage"}),
-    (test_endpoints.test_follower_from_the_start, sabotage.first_endpoint_only, "a follower", {"mode": "reset"}),
+    *[(test_endpoints.test_leader_goes_on_through_the_next, sabotage.first_endpoint_only, "another endpoint", {"mode": mode})
+      for mode in ("silent", "garbage", "reset")],
+    *[(test_endpoints.test_follower_from_the_start, sabotage.first_endpoint_only, "a follower", {"mode": mode})
+      for mode in ("silent", "garbage", "reset")],
     (test_endpoints.test_leaders_node_refuses, sabotage.own_node_only, "another endpoint", {"name": "read_only", "bad": 1, "error": 1290}),
+    (test_endpoints.test_leaders_node_refuses, sabotage.own_node_only, "another endpoint", {"name": "wsrep_reject_queries", "bad": "ALL", "error": 1047}),
+    (test_endpoints.test_first_endpoint_has_no_connection_left, sabotage.first_endpoint_only, LEADER, {}),
+    (test_endpoints.test_leaders_node_has_no_connection_left, sabotage.own_node_only, "another endpoint", {}),
+    (test_endpoints.test_password_rotated_file_first, sabotage.keeps_its_password, "", {}),
+    (test_endpoints.test_password_wrong_from_the_start, sabotage.knows_the_next_password, "its complaint", {}),
     (test_endpoints.test_password_wrong_steps_down_then_leads_again, sabotage.nothing_stops, "no controller", {}),
     (test_story.test_row_that_went_back_is_an_alarm_that_lasts, sabotage.nothing_stops, ENDS, {}),
     (test_story.test_row_deleted_while_leading, sabotage.nothing_stops, ENDS, {}),
     (test_faults.test_state_disk_full_at_start, "r8-promote-before-it-is-remembered", "", {}),
     (test_story.test_counter_edited_while_leading_is_a_twin, "r2-twin-is-adopted", ENDS, {}),
+    (test_story.test_ttl_edited_while_leading_is_overwritten, "r1-a-renewal-leaves-the-ttl", "the leader's own ttl", {}),
+    (test_sidecar.test_step_down_that_loses_the_lease_says_so, "r2-another-nonce-is-waited-out", "", {}),
     (test_hold.test_hold_outlives_a_restart_of_the_sidecar, "r12-a-hold-ends-with-its-sidecar", "", {}),
+    (test_hold.test_newcomer_with_a_live_name_ends, "r10-the-newcomer-stays", "", {}),
 ]
 
 
@@ -97,7 +120,7 @@ def spoiler(how, mutants):
 
 def name_of(row):
     test, how, _, parameters = row
-    words = [test.__name__.removeprefix("test_"), *(str(v) for v in parameters.values()), how if isinstance(how, str) else how.__name__]
+    words = [test.__name__.removeprefix("test_"), *(getattr(v, "__name__", str(v)) for v in parameters.values()), how if isinstance(how, str) else how.__name__]
     return "-".join(words).replace(" ", "_")
 
 
@@ -111,7 +134,7 @@ def test_notices(request, group, mutants, row):
               for name in inspect.signature(test).parameters}
     try:
         test(**values)
-    except (AssertionError, TimeoutError, ValueError) as failure:
+    except (AssertionError, TimeoutError, ValueError, subprocess.TimeoutExpired) as failure:
         said = f"{type(failure).__name__}: {failure}"
     finally:
         judged = group.observer.judge()
@@ -121,6 +144,7 @@ def test_notices(request, group, mutants, row):
                 member.kill()
         group.slay()
     said = " ".join([said, *judged])
+    request.node.user_properties.append(("said", said))
     assert said.strip(), "it has not noticed"
     assert words in said
 

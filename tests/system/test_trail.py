@@ -54,6 +54,18 @@ def test_an_assertion_fences_and_leaves_what_led_to_it(group):
     assert said["result"] == "as-recorded" and said["runs"] == 2 and said["runs_cut_short"] == 1, said
 
 
+def test_a_loop_that_stalls_is_seen(group):
+    """The control of what every test asks of its sidecars (conftest.py): here one does what none may."""
+    slow = group.add(1)
+    switch = slow.dir / "slow-entropy"
+    slow.environment = {"LD_PRELOAD": str(BUILD / "tests/lib/libnoentropy.so"), "SLOWENTROPY": str(switch)}
+    group.init().start()
+    group.wait_leader(10)
+    switch.touch()
+    wait_for("the stall", lambda: slow.status().get("loop_stall_own_max_us", 0) >= 100_000, 10)
+    switch.unlink()
+
+
 @pytest.mark.deep
 def test_a_core_that_finds_itself_wrong_can_be_replayed(group):
     """A core whose invariant fails three seconds after it began to lead."""
