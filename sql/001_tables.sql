@@ -88,7 +88,7 @@ CREATE TABLE IF NOT EXISTS galera_lease.request (
     asked_at    DATETIME(3) NOT NULL,
     claimed_by  VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     claimed_at  DATETIME(3) NULL,
-    outcome     VARCHAR(255) NOT NULL DEFAULT '' COMMENT 'begins with done or refused',
+    outcome     VARCHAR(255) NOT NULL DEFAULT '' COMMENT 'begins with done, refused or unknown',
     finished_at DATETIME(3) NULL,
     PRIMARY KEY (id),
     KEY request_open (lease, claimed_by, id)

@@ -230,6 +230,7 @@ ORDER BY l.name;
 CREATE OR REPLACE DEFINER = galera_lease_owner@localhost SQL SECURITY DEFINER VIEW galera_lease.requests AS
 SELECT id, asked_at AS at, lease, action, target, hold_ms DIV 1000 AS hold_s, who, why AS reason,
        CASE WHEN outcome LIKE 'done%' THEN 'done'
+            WHEN outcome LIKE 'unknown%' THEN 'unknown'
             WHEN outcome <> '' THEN 'refused'
             WHEN claimed_by <> '' THEN 'claimed'
             ELSE 'open' END AS standing,

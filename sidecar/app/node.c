@@ -206,6 +206,7 @@ static void members_answered(struct node *n, const struct client_answer *a)
     node_feed(n, &e);
     if (lease_name_right(&n->lease) == LEASE_NAME_TAKE && before != LEASE_NAME_TAKE)
         report_beat(n); /* nobody has to wait a whole beat for us */
+    requests_look_back(n);
 }
 
 /*
@@ -261,10 +262,15 @@ static void on_answer(const struct client_answer *a, void *userdata)
         if (a->answer == LEASE_ANSWER_ROW)
             requests_read(n, a);
         break;
+    case CLIENT_LEFT:
+        if (a->answer == LEASE_ANSWER_ROW)
+            requests_left(n, a);
+        break;
     case CLIENT_CLAIM: requests_claimed(n, a); break;
     case CLIENT_FINISH:
     case CLIENT_EVENT: history_answered(n, a); break;
     case CLIENT_HEARTBEAT:
+    case CLIENT_ABANDON:
     case CLIENT_FORGET: break;
     }
 }

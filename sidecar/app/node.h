@@ -77,6 +77,7 @@ struct node {
         REQUEST_ACTED_ON
     } asked_state;
     uint64_t acted_ns;                   /* when it became that, hook_now_ns() */
+    bool none_left;                      /* every request that an earlier run claimed has an outcome */
     uint64_t hold_request;               /* the one behind the hold that renewals carry ... */
     char hold_reason[ROWS_TEXT_MAX + 1]; /* ... and who asked for it, why */
     char namesake[ROWS_ADDRESS_MAX + 1]; /* where another sidecar of our name is (R10) */
@@ -133,6 +134,8 @@ bool leftover_kill(const struct node *node); /* true: there was one */
 void requests_poll(void *node);
 void requests_read(struct node *node, const struct client_answer *answer);
 void requests_claimed(struct node *node, const struct client_answer *answer);
+void requests_look_back(struct node *node); /* after each look at the members */
+void requests_left(struct node *node, const struct client_answer *answer);
 void requests_noted(struct node *node, const struct lease_command *note);
 
 /* caution.c: what is allowed, and yet worth a warning. */

@@ -2,12 +2,17 @@
  * What operators ask for through the request table: read while leading, claimed before acting, so that none
  * acts twice, and answered with an outcome once the core has done it. A claim whose answer is lost may be
  * applied at any later time: it is settled by another one, since only one of them can be.
+ *
+ * What an earlier run of this sidecar has claimed and left without an outcome nobody else would answer: that
+ * is done at the start of the next one.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "app/node.h"
 #include "util/log.h"
+
+#define LEFT_OUTCOME "unknown: the sidecar that had begun it ended; the history tells what came of it"
 
 static bool leads(const struct node *n)
 {
@@ -160,4 +165,33 @@ void requests_noted(struct node *n, const struct lease_command *c)
     } else if (c->note.note == LEASE_NOTE_UNHOLD && n->asked.action == ROWS_UNHOLD) {
         finish(n, "done: the hold is over, the lease is as long as configured");
     }
+}
+
+/*
+ * Only once our own heartbeat stands in the row of our name: until then a living namesake may have claimed
+ * them (R10).
+ */
+void requests_look_back(struct node *n)
+{
+    if (!n->none_left && lease_name_right(&n->lease) == LEASE_NAME_KEEP)
+        client_left(n->client);
+}
+
+/*
+ * The one at work is not among what is left; an outcome of ours that still waits to be said stands before
+ * this in the queue. Whatever the answer, or none: the next look tells what is still left.
+ */
+void requests_left(struct node *n, const struct client_answer *a)
+{
+    uint64_t left[CLIENT_REQUESTS_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < a->request_count; i++)
+        if (a->requests[i].id != n->request)
+            left[count++] = a->requests[i].id;
+    n->none_left = count == 0;
+    if (count == 0 || client_abandon(n->client, left, count, LEFT_OUTCOME) < 0)
+        return;
+    log_info("request", "lease=%s count=%zu first=%llu outcome=\"%s\"", n->config->name, count,
+             (unsigned long long)left[0], LEFT_OUTCOME);
 }

@@ -39,20 +39,22 @@ static void insert(struct book *book, const struct book_entry *entry, bool again
     book->queue[at] = *entry;
 }
 
-static bool kind_single(enum client_kind kind)
-{
-    return kind == CLIENT_HEARTBEAT || kind == CLIENT_MEMBERS || kind == CLIENT_REQUESTS;
-}
-
 static bool kind_reads(enum client_kind kind)
 {
-    return kind == CLIENT_MEMBERS || kind == CLIENT_REQUESTS;
+    return kind == CLIENT_MEMBERS || kind == CLIENT_REQUESTS || kind == CLIENT_LEFT;
+}
+
+static bool kind_single(enum client_kind kind)
+{
+    return kind == CLIENT_HEARTBEAT || kind == CLIENT_ABANDON || kind_reads(kind);
 }
 
 int book_push(struct book *book, enum client_kind kind, uint64_t request, const char *sql)
 {
-    struct book_entry entry = {
-        .kind = kind, .request = request, .late = kind == CLIENT_EVENT || kind == CLIENT_FORGET};
+    struct book_entry entry = {.kind = kind,
+                               .request = request,
+                               .late =
+                                   kind == CLIENT_EVENT || kind == CLIENT_FORGET || kind == CLIENT_ABANDON};
 
     for (size_t i = 0; kind_single(kind) && i < book->count; i++)
         if (book->queue[i].kind == kind)
@@ -81,7 +83,7 @@ void book_send(struct book *book)
     if (book->count == 0 || book->sent || book->wait || (first->late && book->late_wait))
         return;
     int r = route_submit(book->route, CLIENT_BOOK, 0, kind_reads(first->kind) ? WORKER_READ : WORKER_WRITE,
-                         false, first->sql);
+                         first->kind == CLIENT_LEFT, first->sql);
     book->sent = r == 0;
     if (r < 0 && r != -EBUSY)
         book->wait = true; /* no thread or descriptor left: later */
@@ -168,7 +170,7 @@ static void answer_first(struct book *book, size_t endpoint, struct worker_resul
         answer.member_count = decode_members(book, result->table);
         answer.namesake = book->namesake[0] ? book->namesake : NULL;
         answer.drift = book->drift_known ? book->drift : NULL;
-    } else if (result->table && entry.kind == CLIENT_REQUESTS) {
+    } else if (result->table && (entry.kind == CLIENT_REQUESTS || entry.kind == CLIENT_LEFT)) {
         answer.requests = book->requests;
         answer.request_count = decode_requests(book, result->table);
     }

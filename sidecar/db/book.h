@@ -15,7 +15,7 @@ struct book_entry {
     enum client_kind kind;
     uint64_t request;
     unsigned tries;
-    bool late; /* waits behind all that is not: an event, or an outcome that is said again */
+    bool late; /* waits behind all that is not: an event, an outcome said again or of an earlier run */
     char *sql;
 };
 

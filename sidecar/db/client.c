@@ -303,7 +303,7 @@ int client_members(struct client *client)
 int client_requests(struct client *client)
 {
     char sql[WORKER_SQL_MAX];
-    int r = statement_requests(sql, sizeof(sql), client->config.lease, CLIENT_REQUESTS_MAX);
+    int r = statement_requests(sql, sizeof(sql), client->config.lease, "", CLIENT_REQUESTS_MAX);
     return r < 0 ? r : enqueue(client, CLIENT_REQUESTS, 0, sql);
 }
 
@@ -319,6 +319,22 @@ int client_finish(struct client *client, uint64_t request, const char *outcome)
     char sql[WORKER_SQL_MAX];
     int r = statement_finish(sql, sizeof(sql), client->config.lease, request, client->config.member, outcome);
     return r < 0 ? r : enqueue(client, CLIENT_FINISH, request, sql);
+}
+
+int client_left(struct client *client)
+{
+    char sql[WORKER_SQL_MAX];
+    int r = statement_requests(sql, sizeof(sql), client->config.lease, client->config.member,
+                               CLIENT_REQUESTS_MAX);
+    return r < 0 ? r : enqueue(client, CLIENT_LEFT, 0, sql);
+}
+
+int client_abandon(struct client *client, const uint64_t *requests, size_t count, const char *outcome)
+{
+    char sql[WORKER_SQL_MAX];
+    int r = statement_abandon(sql, sizeof(sql), client->config.lease, requests, count, client->config.member,
+                              outcome);
+    return r < 0 ? r : enqueue(client, CLIENT_ABANDON, 0, sql);
 }
 
 int client_event(struct client *client, const struct client_event *event)

@@ -57,6 +57,8 @@ enum client_kind {
     CLIENT_REQUESTS,
     CLIENT_CLAIM,
     CLIENT_FINISH,
+    CLIENT_LEFT,
+    CLIENT_ABANDON,
     CLIENT_EVENT,
     CLIENT_FORGET,
 };
@@ -83,7 +85,8 @@ struct client_answer {
     const char *namesake; /* address of the other sidecar that wrote our name's row; NULL: none. As members */
     const char
         *drift; /* of members: which of our files differ, as rows_member has it; NULL: our row is not there */
-    const struct rows_request *requests; /* unclaimed ones, oldest first; during the callback only */
+    const struct rows_request
+        *requests; /* unclaimed ones, or those left, oldest first; during the callback only */
     size_t request_count;
 };
 
@@ -185,6 +188,11 @@ int client_members(struct client *client);
 int client_requests(struct client *client);
 int client_claim(struct client *client, uint64_t request); /* before acting on it */
 int client_finish(struct client *client, uint64_t request, const char *outcome);
+/* Requests that our name has claimed, still without an outcome. A causal read: the claim may have gone
+ * through another node. */
+int client_left(struct client *client);
+/* Gives some of them one, unless it has come meanwhile. Tried once: client_left() tells whether it worked. */
+int client_abandon(struct client *client, const uint64_t *requests, size_t count, const char *outcome);
 int client_event(struct client *client, const struct client_event *event);
 int client_forget(struct client *client,
                   uint32_t days); /* some of the events older than that; leaders only */

@@ -156,19 +156,19 @@ int statement_members(char *buffer, size_t size, const char *lease)
     return statement_end(&s);
 }
 
-int statement_requests(char *buffer, size_t size, const char *lease, unsigned limit)
+int statement_requests(char *buffer, size_t size, const char *lease, const char *member, unsigned limit)
 {
     struct statement s;
 
-    if (!rows_name_ok(lease))
+    if (!rows_name_ok(lease) || (member[0] && !rows_name_ok(member)))
         return -EINVAL;
     statement_init(&s, buffer, size);
     statement_add(&s,
                   "SELECT id, action, target, epoch, who, why, "
                   "GREATEST(0, TIMESTAMPDIFF(MICROSECOND, asked_at, UTC_TIMESTAMP(3)) DIV 1000), hold_ms "
-                  "FROM galera_lease.request WHERE lease = '%s' AND claimed_by = '' "
+                  "FROM galera_lease.request WHERE lease = '%s' AND claimed_by = '%s' AND outcome = '' "
                   "AND action NOT IN ('ack', 'release') ORDER BY id LIMIT %u",
-                  lease, limit);
+                  lease, member, limit);
     return statement_end(&s);
 }
 
@@ -199,6 +199,24 @@ int statement_finish(char *buffer, size_t size, const char *lease, uint64_t requ
     statement_add(
         &s, ", finished_at = UTC_TIMESTAMP(3) WHERE id = %" PRIu64 " AND lease = '%s' AND claimed_by = '%s'",
         request, lease, member);
+    return statement_end(&s);
+}
+
+/* By their numbers: should it be applied late, it must not meet what was claimed meanwhile. */
+int statement_abandon(char *buffer, size_t size, const char *lease, const uint64_t *requests, size_t count,
+                      const char *member, const char *outcome)
+{
+    struct statement s;
+
+    if (!rows_name_ok(lease) || !rows_name_ok(member) || count == 0)
+        return -EINVAL;
+    statement_init(&s, buffer, size);
+    statement_add(&s, "UPDATE galera_lease.request SET outcome = ");
+    statement_quote(&s, outcome, ROWS_TEXT_MAX);
+    statement_add(&s, ", finished_at = UTC_TIMESTAMP(3) WHERE id IN (");
+    for (size_t i = 0; i < count; i++)
+        statement_add(&s, "%s%" PRIu64, i ? ", " : "", requests[i]);
+    statement_add(&s, ") AND lease = '%s' AND claimed_by = '%s' AND outcome = ''", lease, member);
     return statement_end(&s);
 }
 

@@ -45,10 +45,14 @@ int statement_write(char *buffer, size_t size, const char *lease, enum lease_wri
                     const char *hold_reason);
 
 int statement_members(char *buffer, size_t size, const char *lease);
-int statement_requests(char *buffer, size_t size, const char *lease, unsigned limit);
+/* Those without an outcome that @member has claimed; "": that nobody has. */
+int statement_requests(char *buffer, size_t size, const char *lease, const char *member, unsigned limit);
 int statement_claim(char *buffer, size_t size, const char *lease, uint64_t request, const char *member);
 int statement_finish(char *buffer, size_t size, const char *lease, uint64_t request, const char *member,
                      const char *outcome);
+/* The same outcome for all that are named here and have none yet. */
+int statement_abandon(char *buffer, size_t size, const char *lease, const uint64_t *requests, size_t count,
+                      const char *member, const char *outcome);
 int statement_heartbeat(char *buffer, size_t size, const char *lease, const char *member,
                         const struct lease_nonce *incarnation, const struct client_heartbeat *heartbeat);
 int statement_event(char *buffer, size_t size, const char *lease, const char *member,

@@ -211,6 +211,27 @@ static void test_member_and_request(void **state)
     assert_false(rows_request_decode(&table, 0, &r));
 }
 
+/* Named one by one, and only those that have no outcome yet: a statement may be applied late. */
+static void test_requests_left(void **state)
+{
+    static const uint64_t ids[] = {3, 18446744073709551615u};
+    char sql[600], small[100];
+
+    (void)state;
+    assert_true(statement_requests(sql, sizeof sql, "cmon", "", 16) > 0);
+    assert_non_null(strstr(sql, " WHERE lease = 'cmon' AND claimed_by = '' AND outcome = '' "));
+    assert_true(statement_requests(sql, sizeof sql, "cmon", "n1", 16) > 0);
+    assert_non_null(strstr(sql, " AND claimed_by = 'n1' AND outcome = '' "));
+    assert_int_equal(statement_requests(sql, sizeof sql, "cmon", "n'1", 16), -EINVAL);
+    assert_true(statement_abandon(sql, sizeof sql, "cmon", ids, 2, "n1", "it's over") > 0);
+    assert_string_equal(sql, "UPDATE galera_lease.request SET outcome = 'it\\'s over', "
+                             "finished_at = UTC_TIMESTAMP(3) WHERE id IN (3, 18446744073709551615) "
+                             "AND lease = 'cmon' AND claimed_by = 'n1' AND outcome = ''");
+    assert_int_equal(statement_abandon(sql, sizeof sql, "cmon", ids, 0, "n1", "none"), -EINVAL);
+    assert_int_equal(statement_abandon(sql, sizeof sql, "cmon", ids, 2, "", "nobody's"), -EINVAL);
+    assert_int_equal(statement_abandon(small, sizeof small, "cmon", ids, 2, "n1", "it's over"), -E2BIG);
+}
+
 static void test_quoting(void **state)
 {
     struct statement s;
@@ -388,11 +409,12 @@ static void test_print(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),   cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_lease_row), cmocka_unit_test(test_member_and_request),
-        cmocka_unit_test(test_quoting),   cmocka_unit_test(test_writes),
-        cmocka_unit_test(test_endpoints), cmocka_unit_test(test_password),
-        cmocka_unit_test(test_print),     cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_answers),       cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_lease_row),     cmocka_unit_test(test_member_and_request),
+        cmocka_unit_test(test_requests_left), cmocka_unit_test(test_quoting),
+        cmocka_unit_test(test_writes),        cmocka_unit_test(test_endpoints),
+        cmocka_unit_test(test_password),      cmocka_unit_test(test_print),
+        cmocka_unit_test(test_nobody_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -368,8 +368,17 @@ static void test_compare_and_set(void **state)
     assert_int_equal(client_claim(client, request), 0); /* never twice */
     wait_answer(client, &seen);
     assert_int_equal(seen.last.answer, LEASE_ANSWER_MISMATCH);
+    assert_int_equal(client_left(client), 0);
+    wait_answer(client, &seen);
+    assert_true(seen.last.request_count == 1 && seen.request.id == request);
     assert_int_equal(client_finish(client, request, "done"), 0);
     wait_answer(client, &seen);
+    assert_int_equal(client_abandon(client, &request, 1, "unknown"), 0); /* it came after all */
+    wait_answer(client, &seen);
+    assert_int_equal(seen.last.answer, LEASE_ANSWER_MISMATCH);
+    assert_int_equal(client_left(client), 0);
+    wait_answer(client, &seen);
+    assert_true(seen.last.answer == LEASE_ANSWER_ROW && seen.last.request_count == 0);
     char claimed[ROWS_WORD_MAX + 1], outcome[ROWS_TEXT_MAX + 1];
     assert_int_equal(sync_request_outcome(op, request, claimed, outcome, &error), SYNC_OK);
     assert_string_equal(claimed, "n1");
