@@ -1,7 +1,8 @@
 /*
- * What operators ask for through the request table: read while leading, claimed before acting, so that none
- * acts twice, and answered with an outcome once the core has done it. A claim whose answer is lost may be
- * applied at any later time: it is settled by another one, since only one of them can be.
+ * What operators ask for through the request table: read while the controller is started and while it runs,
+ * claimed before acting, so that none acts twice, and answered with an outcome once the core has done it. A
+ * claim whose answer is lost may be applied at any later time: it is settled by another one, since only one
+ * of them can be.
  *
  * What an earlier run of this sidecar has claimed and left without an outcome nobody else would answer: that
  * is done at the start of the next one.
@@ -14,9 +15,24 @@
 
 #define LEFT_OUTCOME "unknown: the sidecar that had begun it ended; the history tells what came of it"
 
-static bool leads(const struct node *n)
+static bool hears(const struct node *n)
 {
-    return n->lease.role == LEASE_LEADER && !n->lease.handover;
+    return (n->lease.role == LEASE_LEADER || n->lease.role == LEASE_PROMOTING) && !n->lease.handover;
+}
+
+/*
+ * A promote hook that hangs would keep the lease for its whole budget: whoever wants to end that must be
+ * heard. A hold is for a controller that runs: it is left as it is, and taken as soon as this one does.
+ */
+static const struct rows_request *next_of(const struct node *n, const struct client_answer *a)
+{
+    for (size_t i = 0; i < a->request_count; i++) {
+        bool leave = a->requests[i].action == ROWS_STEP_DOWN || a->requests[i].action == ROWS_SWITCHOVER;
+
+        if (leave || n->lease.role == LEASE_LEADER)
+            return &a->requests[i];
+    }
+    return NULL;
 }
 
 static void finish(struct node *n, const char *outcome)
@@ -64,18 +80,16 @@ void requests_poll(void *userdata)
         end_unconfirmed(n);
     if (n->request != 0)
         end_overdue(n);
-    if (n->lease.role == LEASE_LEADER && n->request == 0)
+    if (n->request == 0 && hears(n))
         client_requests(n->client);
     loop_timer(n->loop, NODE_TIMER_REQUESTS, n->config->timing.poll_ns, requests_poll, n);
 }
 
 void requests_read(struct node *n, const struct client_answer *a)
 {
-    if (n->request != 0 || a->request_count == 0 || !leads(n))
-        return;
-    const struct rows_request *q = &a->requests[0];
+    const struct rows_request *q = n->request == 0 && hears(n) ? next_of(n, a) : NULL;
 
-    if (client_claim(n->client, q->id) < 0)
+    if (!q || client_claim(n->client, q->id) < 0)
         return;
     char who[2 * sizeof q->who + 3], why[2 * sizeof q->why + 3];
 
@@ -134,7 +148,7 @@ void requests_claimed(struct node *n, const struct client_answer *a)
         finish(n, "refused: the database did not say in time that it was claimed: ask again");
     else if (a->answer != LEASE_ANSWER_ROW)
         n->request = 0; /* somebody was quicker, or it was not sent: it is read again */
-    else if (!leads(n))
+    else if (!hears(n))
         finish(n, "refused: this member does not lead any more");
     else if (n->asked.epoch != 0 && n->asked.epoch != n->lease.own.epoch)
         finish(n, "refused: it was meant for another epoch");

@@ -1,4 +1,4 @@
-"""Every request ends with an outcome, also that of a sidecar that ended over it."""
+"""Every request ends with an outcome: also of a sidecar that ended over it, and of a leader that is only being started."""
 import subprocess
 
 import pytest
@@ -86,3 +86,40 @@ def test_the_word_of_the_next_life_is_lost(slow):
     for request in requests:
         assert outcome(slow, request) == UNKNOWN
     assert request_row(slow, requests[0])[3] == len(requests)
+
+
+@pytest.fixture
+def starting(group):
+    """m1 leads as soon as its promote hook finds the file "go"; m2 follows."""
+    leader = group.add(1, promote_budget="40s")
+    leader.hook["promote"] = hook_script(leader, "promote", f'while [ ! -e "{leader.dir}/go" ]; do sleep 0.05; done\nexec {leader.hook["promote"]}\n')
+    group.add(2)
+    group.init()
+    leader.start()
+    wait_for("its start", lambda: leader.role() == "promoting", 10)
+    group.members[1].start()
+    wait_for("a follower", lambda: group.members[1].role() == "follower", 10)
+    return group
+
+
+@pytest.mark.parametrize("verb", [("step-down",), ("switchover", "--to", "m2")], ids=lambda v: v[0])
+def test_a_start_that_hangs_is_ended_by_an_operator(starting, verb):
+    leader, other = starting.members
+    hold = ask(starting, "hold(%s, %s, %s)", "60", "not while it starts")
+    done = other.cli(*verb, "--timeout", "12s")
+    assert done.returncode == 0 and "done: the controller is stopped and the lease is given back" in done.stdout, (done.stdout, done.stderr)
+    assert request_row(starting, hold)[:2] in (("open", ""), ("refused", other.name))  # left alone by m1
+    assert starting.wait_leader(15) is other
+    assert outcome(starting, hold) == "refused: it was meant for another epoch"
+    assert {span[0] for span in starting.observer.spans()} == {other.name}
+
+
+def test_a_hold_waits_until_it_leads(starting):
+    leader, other = starting.members
+    request = ask(starting, "hold(%s, %s, %s)", "60", "once it leads")
+    with pytest.raises(TimeoutError):
+        wait_for("its claim", lambda: request_row(starting, request)[0] != "open", 1)
+    assert leader.role() == "promoting"
+    (leader.dir / "go").touch()
+    assert outcome(starting, request).startswith("done: the lease lasts for")
+    assert starting.leader() is leader
