@@ -109,7 +109,7 @@ static void absorb_guardian(struct lease *l, const struct lease_event *e, struct
         l->armed = false;
         if (!l->controller_stopped)
             emit_note(l, out, LEASE_NOTE_STOPPED, l->reason);
-        l->controller_stopped = true;
+        stop_seen(l);
         if (l->stop != LEASE_STOP_NONE)
             l->stop = LEASE_STOP_CONFIRMED;
         emit(out, LEASE_COMMAND_DISARM)->guard.epoch = l->armed_epoch;

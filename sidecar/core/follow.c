@@ -202,6 +202,14 @@ uint32_t lease_priority_now(const struct lease *l)
     return able ? l->config.priority : 0;
 }
 
+/* What a check was about to say is not known: it is due again. */
+static void cut_check(struct lease *l, struct lease_commands *out)
+{
+    if (l->hook_id != 0)
+        l->check_fast_ns = l->now.fast_ns;
+    kill_hook(l, out);
+}
+
 static void claim(struct lease *l, struct lease_commands *out)
 {
     bool free = l->row.state == LEASE_ROW_FREE;
@@ -225,14 +233,14 @@ static void claim(struct lease *l, struct lease_commands *out)
     l->start = LEASE_START_CLAIM;
     l->settle = false;
     memcpy(l->previous, l->row.holder, sizeof l->previous);
-    kill_hook(l, out);
+    cut_check(l, out);
     become(l, out, LEASE_ACQUIRING, free ? LEASE_REASON_FREE : LEASE_REASON_EXPIRED);
     send_write(l, out, LEASE_WRITE_ACQUIRE);
 }
 
 /* R13: nobody else starts the controller. A check that fails again and again can't tell: it is stopped too.
  */
-static bool stop_unproven(struct lease *l, struct lease_commands *out, bool *ret_runs)
+bool stop_unproven(struct lease *l, struct lease_commands *out, bool *ret_runs)
 {
     *ret_runs = false;
     if (l->hook_id != 0 && l->now.fast_ns >= l->hook_until_fast_ns) {
@@ -319,12 +327,12 @@ void decide_follower(struct lease *l, struct lease_commands *out)
     if (late_claim_landed(l)) { /* ours to renew, or to give back */
         l->start = LEASE_START_CLAIM;
         l->settle = true;
-        kill_hook(l, out);
+        cut_check(l, out);
         become(l, out, LEASE_ACQUIRING, LEASE_REASON_FREE);
         send_read(l, out, true, false);
         return;
     }
-    if (may_send(l) && left_behind(l)) {
+    if (may_send(l) && left_behind(l) && stop_is_fresh(l)) {
         l->own = l->row.version;
         send_write(l, out, LEASE_WRITE_RELEASE);
         memset(&l->left_nonce, 0, sizeof l->left_nonce); /* one try: it runs out by itself */

@@ -100,6 +100,8 @@ void kill_hook(struct lease *l, struct lease_commands *out);
 void begin_stop(struct lease *l, struct lease_commands *out);
 void begin_fence(struct lease *l, struct lease_commands *out);
 void drive_stop(struct lease *l, struct lease_commands *out);
+void stop_seen(struct lease *l);
+bool stop_is_fresh(const struct lease *l);
 void leave(struct lease *l, struct lease_commands *out, enum lease_reason reason);
 void fence(struct lease *l, struct lease_commands *out, enum lease_reason reason);
 void decide_demoting(struct lease *l, struct lease_commands *out);
@@ -114,6 +116,7 @@ uint64_t peer_patience_ns(const struct lease *l);
 uint64_t distrust_ns(const struct lease *l);
 uint64_t takeable_slow_ns(const struct lease *l);
 uint64_t attempt_slow_ns(const struct lease *l);
+bool stop_unproven(struct lease *l, struct lease_commands *out, bool *ret_runs);
 bool may_compete(const struct lease *l);
 
 /* invariant.c */

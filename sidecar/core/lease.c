@@ -111,7 +111,7 @@ static uint64_t wake_fast(const struct lease *l)
         wake = earlier(l, wake, l->attempt_fast_ns);
     if (l->hook_id != 0)
         wake = earlier(l, wake, l->hook_until_fast_ns);
-    else if (rests || leads)
+    else if (rests || leads || l->stop == LEASE_STOP_CONFIRMED)
         wake = earlier(l, wake, l->check_fast_ns);
     if (l->holding && l->op.id == 0)
         wake = earlier(l, wake, add_ns(l->renewed_fast_ns, l->config.timing.renew_ns));

@@ -55,10 +55,18 @@ void begin_fence(struct lease *l, struct lease_commands *out)
     emit(out, LEASE_COMMAND_FENCE)->guard.epoch = l->armed_epoch;
 }
 
+/* From this answer on a confirmation counts for one check interval. */
+void stop_seen(struct lease *l)
+{
+    l->controller_stopped = true;
+    l->check_failures = 0;
+    l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
+}
+
 static void confirm_stop(struct lease *l, struct lease_commands *out)
 {
     l->stop = LEASE_STOP_CONFIRMED;
-    l->controller_stopped = true;
+    stop_seen(l);
     emit_note(l, out, LEASE_NOTE_STOPPED, l->reason);
     if (l->armed) {
         l->armed = false;
@@ -91,6 +99,35 @@ void drive_stop(struct lease *l, struct lease_commands *out)
         emit_note(l, out, LEASE_NOTE_UNSTOPPED, l->reason);
         begin_fence(l, out);
     }
+}
+
+/*
+ * R13: who still holds the lease and waits for the database, or the disk, may do so for hours, and meanwhile
+ * somebody starts the controller. False: it is not stopped any more, and is being stopped again.
+ */
+static bool still_stopped(struct lease *l, struct lease_commands *out)
+{
+    enum lease_reason leaves_for = l->reason;
+    bool runs;
+
+    if (l->fencing || !stop_unproven(l, out, &runs))
+        return true;
+    if (runs)
+        emit_note(l, out, LEASE_NOTE_ROGUE, LEASE_REASON_ROGUE);
+    l->controller_stopped = false;
+    l->reason = runs ? LEASE_REASON_ROGUE : LEASE_REASON_UNHEALTHY; /* for the hook */
+    if (l->role == LEASE_FENCED)
+        begin_fence(l, out);
+    else
+        begin_stop(l, out);
+    l->reason = leaves_for;
+    return false;
+}
+
+/* R6: nothing is given back on an old word. stop_unproven() asks anew in the step in which it becomes old. */
+bool stop_is_fresh(const struct lease *l)
+{
+    return l->hook_id == 0 && l->check_failures == 0 && l->now.fast_ns < l->check_fast_ns;
 }
 
 /* Give up leading: stop first, release (or start anew) afterwards. */
@@ -141,8 +178,6 @@ void to_follower(struct lease *l, struct lease_commands *out)
     l->restart = false;
     l->boot_resume = false;
     l->poll_fast_ns = l->now.fast_ns;
-    l->check_fast_ns = add_ns(l->now.fast_ns, l->config.timing.check_interval_ns);
-    l->check_failures = 0;
     if (l->role != LEASE_FOLLOWER)
         become(l, out, LEASE_FOLLOWER, l->reason);
     if (!l->saved_erased && l->save_id == 0 && !keeps_saved(l))
@@ -164,7 +199,7 @@ static void release(struct lease *l, struct lease_commands *out)
         send_read(l, out, true, false);
     else if (!l->saved_erased)
         save(l, out, true, true);
-    else
+    else if (stop_is_fresh(l))
         send_write(l, out, LEASE_WRITE_RELEASE);
 }
 
@@ -235,6 +270,8 @@ void decide_demoting(struct lease *l, struct lease_commands *out)
         drive_hold(l, out); /* R6: nobody else may start meanwhile */
         return;
     }
+    if (!still_stopped(l, out))
+        return;
     bool in_time = l->holding && l->deadline_ns != 0 && l->now.fast_ns < demote_point(l);
 
     if (l->restart && in_time && !l->stop_wanted && !l->handover && !l->fencing) {
@@ -263,6 +300,8 @@ void decide_fenced(struct lease *l, struct lease_commands *out)
         drive_hold(l, out);
         return;
     }
+    if (!still_stopped(l, out))
+        return;
     bool over = l->deadline_ns == 0 || l->now.fast_ns >= l->deadline_ns;
 
     if (l->stop_wanted && claim_under_way(l))

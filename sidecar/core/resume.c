@@ -81,7 +81,7 @@ void resume_check(struct lease *l, struct lease_commands *out)
         l->epoch_seen <= l->own.epoch) {
         begin_leading(l, out, LEASE_REASON_RESUME);
     } else if (l->hook_result == LEASE_HOOK_STOPPED) {
-        l->controller_stopped = true;
+        stop_seen(l);
         l->start = LEASE_START_BUMP; /* every start has its own epoch */
         if (l->armed) {
             l->armed = false;

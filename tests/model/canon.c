@@ -228,7 +228,8 @@ static void forget(struct lease *l)
         l->epoch_saved = 0; /* below whatever it will hold */
     if (!rests && l->role != LEASE_BOOT)
         l->poll_fast_ns = 0;
-    if (!rests && !leads)
+    if (!rests && !leads && l->stop != LEASE_STOP_CONFIRMED &&
+        !(l->role == LEASE_ACQUIRING && l->controller_stopped))
         l->check_fast_ns = 0;
     if (l->role != LEASE_DEMOTING && l->role != LEASE_FENCED)
         l->reason = LEASE_REASON_NONE; /* for people */

@@ -129,8 +129,8 @@ static void check_hook(struct world *w, unsigned i, const struct lease_command *
         h->shown_epoch = 0;
         h->demoted = false;
     }
-    if (c->hook.hook != LEASE_HOOK_DEMOTE || l->role != LEASE_DEMOTING || l->reason == LEASE_REASON_ROGUE ||
-        l->reason == LEASE_REASON_UNHEALTHY)
+    if (c->hook.hook != LEASE_HOOK_DEMOTE || l->role != LEASE_DEMOTING ||
+        c->hook.reason == LEASE_REASON_ROGUE || c->hook.reason == LEASE_REASON_UNHEALTHY)
         return;
     if (h->demoted)
         check_fail(RULE_S5, i, "%s runs the demote hook a second time for epoch %" PRIu64, host_name(i),

@@ -148,7 +148,7 @@ void check_hook(struct world *w, struct host *h, const struct lease_command *c)
         check_promote(w, h, c);
     if (c->hook.hook != LEASE_HOOK_DEMOTE || l->role != LEASE_DEMOTING)
         return;
-    if (l->reason == LEASE_REASON_ROGUE || l->reason == LEASE_REASON_UNHEALTHY)
+    if (c->hook.reason == LEASE_REASON_ROGUE || c->hook.reason == LEASE_REASON_UNHEALTHY)
         return; /* what runs now is not what was stopped then */
     if (c->hook.epoch == k->demoted_epoch[h->index] && h->sidecar.gen == k->demoted_by[h->index])
         check_fail(k, RULE_S5, (int)h->index, "%s runs the demote hook a second time for epoch %" PRIu64,
