@@ -101,12 +101,6 @@ typedef int (*config_verify_fn)(const char *path, char *ret_reason, unsigned siz
  */
 int config_load(const char *path, config_verify_fn verify, struct config *ret, struct config_errors *errors);
 
-/* An endpoint that is silent for so long is left for the next one. */
-static inline uint64_t config_endpoint_limit_ns(const struct lease_timing *t)
-{
-    return t->ttl_ns * 2 / 5;
-}
-
 /* How other hosts are spoken to. */
 void config_tls(const struct config *config, struct access_tls *ret_tls);
 

@@ -321,7 +321,7 @@ static int start_client(struct node *n)
 {
     const struct config *c = n->config;
     struct client_config k = {.incarnation = n->incarnation,
-                              .silence_ns = config_endpoint_limit_ns(&c->timing)};
+                              .silence_ns = lease_timing_endpoint_limit_ns(&c->timing)};
 
     strcpy(k.lease, c->name);
     strcpy(k.member, c->member);

@@ -106,7 +106,8 @@ static uint64_t wake_fast(const struct lease *l)
     bool rests = l->role == LEASE_FOLLOWER, leads = l->role == LEASE_LEADER;
 
     if (l->op.id != 0)
-        wake = earlier(l, wake, add_ns(l->op.sent_fast_ns, l->config.timing.ttl_ns * 2 / 5));
+        wake =
+            earlier(l, wake, add_ns(l->op.sent_fast_ns, lease_timing_endpoint_limit_ns(&l->config.timing)));
     else
         wake = earlier(l, wake, l->attempt_fast_ns);
     if (l->hook_id != 0)

@@ -234,11 +234,12 @@ void settle_answer(struct lease *l, struct lease_commands *out, const struct lea
         read_answer(l, out, op, answer, row);
 }
 
-/* R3: the loop owns the time. A statement that says nothing for 0.4 ttl is given up; it may still commit
+/* R3: the loop owns the time. A statement that says nothing for that long is given up; it may still commit
  * later. */
 void expire_op(struct lease *l, struct lease_commands *out)
 {
-    if (l->op.id == 0 || l->now.fast_ns < add_ns(l->op.sent_fast_ns, l->config.timing.ttl_ns * 2 / 5))
+    if (l->op.id == 0 ||
+        l->now.fast_ns < add_ns(l->op.sent_fast_ns, lease_timing_endpoint_limit_ns(&l->config.timing)))
         return;
     struct lease_op op = l->op;
     struct lease_command *c = emit(out, LEASE_COMMAND_CANCEL);

@@ -50,6 +50,21 @@ uint64_t lease_timing_silent_ns(const struct lease_timing *t)
     return used < t->ttl_ns ? t->ttl_ns - used : 0;
 }
 
+static uint64_t above(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+uint64_t lease_timing_endpoint_limit_ns(const struct lease_timing *t)
+{
+    uint64_t silent = lease_timing_silent_ns(t);
+    uint64_t half = above(silent, t->ttl_ns / LEASE_EPSILON_DIVISOR) / 2; /* the deadline is epsilon early */
+    uint64_t all_but_a_tenth = above(silent, t->ttl_ns / 10);
+    uint64_t limit = half > all_but_a_tenth ? half : all_but_a_tenth;
+
+    return limit < t->ttl_ns * 2 / 5 ? limit : t->ttl_ns * 2 / 5;
+}
+
 static bool duration_absurd(uint64_t ns)
 {
     return ns == 0 || ns > 24 * TTL_MAX_NS;

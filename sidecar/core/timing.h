@@ -71,3 +71,9 @@ uint64_t lease_timing_demote_lead_ns(const struct lease_timing *t);
 
 /* The longest silence of the database that costs nothing: ttl-(D+K+M)-R; 0 when there is none. */
 uint64_t lease_timing_silent_ns(const struct lease_timing *t);
+
+/*
+ * An endpoint that is silent for so long is left for the next one: after 0.4 ttl, but early enough that what
+ * is sent there has half of what remains until the demote point, or ttl*9/100, to be answered.
+ */
+uint64_t lease_timing_endpoint_limit_ns(const struct lease_timing *t);

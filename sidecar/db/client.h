@@ -45,8 +45,8 @@ struct client_config {
     char user[ACCESS_USER_MAX + 1];
     char password_file[ACCESS_PATH_MAX]; /* read at each connect; empty: none */
     struct access_tls tls;
-    uint64_t
-        silence_ns; /* 0.4 * ttl: limit of a connect and of bookkeeping; second line for lease statements */
+    uint64_t silence_ns; /* of one endpoint: limit of a connect and of bookkeeping; second line for lease
+                            statements */
 };
 
 enum client_kind {

@@ -4,7 +4,7 @@
  * and the guardian's page as the daemon has them, one database, and a budget of faults.
  *
  * Time is counted in ticks of one second, and a ttl is five of them: R, D, K, M, poll and check budget are
- * one tick each, the least that the validator lets pass. What happens within a tick happens in every order.
+ * one tick each, for the validator nearly the least. What happens within a tick happens in every order.
  * Nothing is late unless a fault makes it so: a tick comes only when every statement, hook, save and wake-up
  * that is due has been served. So lateness costs budget, and the world stays finite.
  *
