@@ -93,6 +93,7 @@ void begin_leading(struct lease *l, struct lease_commands *out, enum lease_reaso
 /* resume.c: booting, and going on with the lease that the sidecar before us held (R7). */
 void decide_boot(struct lease *l, struct lease_commands *out);
 void resume_check(struct lease *l, struct lease_commands *out);
+void resume_handover(struct lease *l);
 
 /* leave.c: stopping the controller, and giving the lease back. */
 void start_hook(struct lease *l, struct lease_commands *out, enum lease_hook hook, uint64_t budget_ns);

@@ -2,7 +2,7 @@
 #include "core/internal.h"
 
 /* The sidecar before us was giving the lease away, as it was asked to or had to: so do we. */
-static void resume_handover(struct lease *l)
+void resume_handover(struct lease *l)
 {
     if (l->row.state != LEASE_ROW_HANDOVER)
         return;

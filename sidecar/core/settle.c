@@ -175,6 +175,7 @@ static void settle_claim(struct lease *l, const struct lease_row *row)
         /* A renewal that the sidecar before us had sent landed late: still ours to resume. What was sent for
            the version before can't land any more. */
         l->claim_expected = row->version;
+        resume_handover(l); /* it may have been the one that announced the end */
         return;
     }
     if (row && nonce_equal(&row->version.nonce, &l->claim_nonce)) {
