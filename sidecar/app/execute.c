@@ -242,8 +242,10 @@ static void disarm(struct node *n)
 
 static void save_record(struct node *n, const struct lease_command *c)
 {
-    struct state_record r = {
-        .epoch_seen = c->save.epoch_seen, .nonce = c->save.nonce, .epoch = c->save.epoch};
+    struct state_record r = {.epoch_seen = c->save.epoch_seen,
+                             .nonce = c->save.nonce,
+                             .next = c->save.next,
+                             .epoch = c->save.epoch};
     struct lease_event e = {.type = LEASE_EVENT_SAVED, .saved = {.id = c->save.id, .ok = false}};
 
     /* Both readings together: a freeze in between must not lengthen what is stored. */

@@ -35,6 +35,7 @@ static void absorb_start(struct lease *l, const struct lease_memory *m, struct l
     l->boot_unfinished = m->unfinished;
     l->own.epoch = m->epoch;
     l->own.nonce = m->nonce;
+    l->boot_next = m->next;
     l->deadline_ns = add_ns(l->now.fast_ns, min_u64(m->remaining_ns, LEASE_HOLD_MAX_NS));
     l->saved_deadline_ns = l->deadline_ns;
     l->armed = true;

@@ -94,6 +94,7 @@ void begin_leading(struct lease *l, struct lease_commands *out, enum lease_reaso
 void decide_boot(struct lease *l, struct lease_commands *out);
 void resume_check(struct lease *l, struct lease_commands *out);
 void resume_handover(struct lease *l);
+bool left_to_us(struct lease *l, const struct lease_nonce *seen);
 
 /* leave.c: stopping the controller, and giving the lease back. */
 void start_hook(struct lease *l, struct lease_commands *out, enum lease_hook hook, uint64_t budget_ns);

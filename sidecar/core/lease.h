@@ -181,6 +181,7 @@ enum lease_event_type {
 struct lease_memory {
     uint64_t epoch_seen;            /* highest epoch ever remembered here (R8) */
     struct lease_nonce nonce;       /* all zero: nothing to resume */
+    struct lease_nonce next;        /* what a resume that nobody heard of may have made of it; zero: none */
     uint64_t epoch;                 /* of that nonce */
     uint64_t remaining_ns;          /* until the stored deadline, in this boot; 0: passed or erased */
     struct lease_nonce incarnation; /* of the sidecar before us on this host, in this boot; zero: not known */
@@ -318,6 +319,7 @@ struct lease_command {
             bool durable;
             uint64_t epoch_seen;
             struct lease_nonce nonce;
+            struct lease_nonce next; /* of a resume under way: the nonce that it writes; zero: none */
             uint64_t epoch;
             uint64_t deadline_ns; /* on the fast clock; 0: erased */
         } save;
@@ -464,12 +466,13 @@ struct lease {
     bool saved_erased;          /* the disk has no deadline: a release may be sent (R7) */
 
     enum lease_start_phase start;
-    bool boot_resume;           /* BOOT: the state file gave us a nonce */
-    bool boot_unfinished;       /* ... of a start that was not finished */
-    enum lease_stop_phase stop; /* how far stopping the controller is */
-    bool controller_stopped;    /* confirmed, and nothing was started since */
-    bool restart;               /* after this stop, start again in place */
-    bool handover;              /* the row says, or is to say, that a release is coming */
+    bool boot_resume;             /* BOOT: the state file gave us a nonce */
+    bool boot_unfinished;         /* ... of a start that was not finished */
+    struct lease_nonce boot_next; /* ... and another, of a resume of the sidecar before us; zero: none */
+    enum lease_stop_phase stop;   /* how far stopping the controller is */
+    bool controller_stopped;      /* confirmed, and nothing was started since */
+    bool restart;                 /* after this stop, start again in place */
+    bool handover;                /* the row says, or is to say, that a release is coming */
     bool handover_sent;
     enum lease_reason leave_reason;
     uint64_t leave_fast_ns; /* demote then: followers poll quickly by now */

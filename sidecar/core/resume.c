@@ -12,6 +12,17 @@ void resume_handover(struct lease *l)
     memcpy(l->target, l->row.target, sizeof l->target);
 }
 
+/*
+ * Is it what the sidecar before us held, or what its resume, of which it heard no more, was to write? That
+ * one is dead: either is ours to go on with, and a new nonce is drawn for it.
+ */
+bool left_to_us(struct lease *l, const struct lease_nonce *seen)
+{
+    if (!nonce_is_zero(&l->boot_next) && nonce_equal(seen, &l->boot_next))
+        l->own.nonce = *seen;
+    return !nonce_is_zero(&l->own.nonce) && nonce_equal(seen, &l->own.nonce);
+}
+
 /* R7: boot is a demote, or a resume. */
 void decide_boot(struct lease *l, struct lease_commands *out)
 {
@@ -20,7 +31,7 @@ void decide_boot(struct lease *l, struct lease_commands *out)
         send_read(l, out, l->boot_resume, false);
     }
     if (l->boot_resume) {
-        bool ours = l->row_known && nonce_equal(&l->row.version.nonce, &l->own.nonce);
+        bool ours = l->row_known && left_to_us(l, &l->row.version.nonce);
 
         if (!l->fencing && !out_of_time(l) && !l->row_known && !l->row_missing && !l->stop_wanted)
             return; /* the database has not answered yet */
@@ -38,6 +49,7 @@ void decide_boot(struct lease *l, struct lease_commands *out)
             memcpy(l->previous, l->row.holder, sizeof l->previous);
             l->start = LEASE_START_CLAIM;
             become(l, out, LEASE_ACQUIRING, LEASE_REASON_RESUME);
+            save(l, out, false, false); /* not waited for: a resume must not depend on a disk */
             send_write(l, out, LEASE_WRITE_RESUME);
             return;
         }

@@ -170,6 +170,8 @@ void save(struct lease *l, struct lease_commands *out, bool durable, bool erase)
     c->save.epoch_seen = l->epoch_seen;
     if (!erase) {
         c->save.nonce = l->own.nonce;
+        if (l->claim_open && l->claim_resume)
+            c->save.next = l->claim_nonce;
         c->save.epoch = l->own.epoch;
         c->save.deadline_ns = l->deadline_ns;
         l->saved_erased = false;

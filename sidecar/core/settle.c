@@ -18,6 +18,7 @@ void forget_hold(struct lease *l)
     l->settle = false;
     l->deadline_ns = 0;
     memset(&l->own, 0, sizeof l->own);
+    memset(&l->boot_next, 0, sizeof l->boot_next);
     l->own_counter_max = 0;
     l->own_epoch_max = 0;
     l->handover = false;
@@ -33,6 +34,7 @@ static void adopt(struct lease *l, const struct lease_version *v)
     l->holding = true;
     l->settle = false;
     l->own = *v;
+    memset(&l->boot_next, 0, sizeof l->boot_next);
     l->own_counter_max = max_u64(l->own_counter_max, v->counter);
     l->own_epoch_max = max_u64(l->own_epoch_max, v->epoch);
 }
@@ -170,10 +172,9 @@ static void settle_hold(struct lease *l, struct lease_commands *out, const struc
 static void settle_claim(struct lease *l, const struct lease_row *row)
 {
     l->settle = false;
-    if (row && l->claim_resume && !nonce_is_zero(&l->own.nonce) &&
-        nonce_equal(&row->version.nonce, &l->own.nonce)) {
-        /* A renewal that the sidecar before us had sent landed late: still ours to resume. What was sent for
-           the version before can't land any more. */
+    if (row && l->claim_resume && left_to_us(l, &row->version.nonce)) {
+        /* A renewal, or a resume, that the sidecar before us had sent landed late: still ours to resume. What
+           was sent for the version before can't land any more. */
         l->claim_expected = row->version;
         resume_handover(l); /* it may have been the one that announced the end */
         return;

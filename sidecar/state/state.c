@@ -13,14 +13,15 @@
 #include "util/fsio.h"
 #include "util/parse.h"
 
-#define TITLE   "galera-lease state "
-#define VERSION "1\n"
+/* Version 2 has one line more, at its end. Where there is nothing to say in it version 1 is written. */
+#define TITLE       "galera-lease state "
+#define VERSION_LEN 2 /* with its newline */
 #define STATE_FORMAT                                                                                         \
-    TITLE VERSION "boot %s\nepoch_seen %" PRIu64 "\nnonce %s\nepoch %" PRIu64 "\nremaining_ns %" PRIu64      \
-                  "\nat %" PRIu64 " %" PRIu64 " %" PRIu64 "\n"
+    TITLE "%c\nboot %s\nepoch_seen %" PRIu64 "\nnonce %s\nepoch %" PRIu64 "\nremaining_ns %" PRIu64          \
+          "\nat %" PRIu64 " %" PRIu64 " %" PRIu64 "\n"
 #define STATE_SCAN                                                                                           \
-    TITLE VERSION "boot %36[0-9a-f-]\nepoch_seen %" SCNu64 "\nnonce %32[0-9a-f]\nepoch %" SCNu64             \
-                  "\nremaining_ns %" SCNu64 "\nat %" SCNu64 " %" SCNu64 " %" SCNu64
+    TITLE "%*c\nboot %36[0-9a-f-]\nepoch_seen %" SCNu64 "\nnonce %32[0-9a-f]\nepoch %" SCNu64                \
+          "\nremaining_ns %" SCNu64 "\nat %" SCNu64 " %" SCNu64 " %" SCNu64
 
 static int path_in(const char *folder, const char *name, char ret_path[PATH_MAX])
 {
@@ -59,12 +60,17 @@ int state_lock(const char *folder, int *ret_fd)
 size_t state_encode(const struct state_record *r, const char boot[CLOCKS_BOOT_ID_SIZE],
                     char ret_text[STATE_TEXT_MAX])
 {
-    char nonce[2 * LEASE_NONCE_SIZE + 1];
+    static const struct lease_nonce nobody;
+    char nonce[2 * LEASE_NONCE_SIZE + 1], next[2 * LEASE_NONCE_SIZE + 1];
+    bool more = memcmp(&r->next, &nobody, sizeof nobody) != 0;
 
     format_hex(r->nonce.bytes, sizeof r->nonce.bytes, nonce);
-    int n = snprintf(ret_text, STATE_TEXT_MAX, STATE_FORMAT, boot, r->epoch_seen, nonce, r->epoch,
-                     r->remaining_ns, r->at.boot_ns, r->at.raw_ns, r->at.mono_ns);
+    format_hex(r->next.bytes, sizeof r->next.bytes, next);
+    int n = snprintf(ret_text, STATE_TEXT_MAX, STATE_FORMAT, more ? '2' : '1', boot, r->epoch_seen, nonce,
+                     r->epoch, r->remaining_ns, r->at.boot_ns, r->at.raw_ns, r->at.mono_ns);
 
+    if (more)
+        n += snprintf(ret_text + n, STATE_TEXT_MAX - (size_t)n, "next %s\n", next);
     n += snprintf(ret_text + n, STATE_TEXT_MAX - (size_t)n, "sum %016" PRIx64 "\n",
                   checksum(ret_text, (size_t)n));
     return (size_t)n;
@@ -74,9 +80,21 @@ static int damaged_or_other(const char *text, size_t length)
 {
     const size_t title = strlen(TITLE);
 
-    if (length < title + strlen(VERSION) || memcmp(text, TITLE, title) != 0)
+    if (length < title + VERSION_LEN || memcmp(text, TITLE, title) != 0)
         return STATE_DAMAGED;
-    return memcmp(text + title, VERSION, strlen(VERSION)) == 0 ? STATE_DAMAGED : STATE_OTHER_VERSION;
+    bool known = (text[title] == '1' || text[title] == '2') && text[title + 1] == '\n';
+
+    return known ? STATE_DAMAGED : STATE_OTHER_VERSION;
+}
+
+/* False: there is such a line, and it is none. */
+static bool decode_next(const char *text, struct lease_nonce *ret)
+{
+    char next[2 * LEASE_NONCE_SIZE + 1];
+    const char *line = strstr(text, "\nnext ");
+
+    return !line || (sscanf(line, "\nnext %32[0-9a-f]", next) == 1 &&
+                     parse_hex(next, ret->bytes, sizeof ret->bytes) == 0);
 }
 
 /* Reading is generous, comparing is not: the checksum and every byte are judged by encoding it again. */
@@ -92,7 +110,7 @@ int state_decode(const char *text, size_t length, struct state_record *ret_recor
     copy[length] = '\0';
     if (sscanf(copy, STATE_SCAN, ret_boot, &r.epoch_seen, nonce, &r.epoch, &r.remaining_ns, &r.at.boot_ns,
                &r.at.raw_ns, &r.at.mono_ns) != 8 ||
-        parse_hex(nonce, r.nonce.bytes, sizeof r.nonce.bytes) < 0 ||
+        parse_hex(nonce, r.nonce.bytes, sizeof r.nonce.bytes) < 0 || !decode_next(copy, &r.next) ||
         state_encode(&r, ret_boot, again) != length || memcmp(again, text, length) != 0)
         return damaged_or_other(text, length);
     *ret_record = r;
@@ -127,6 +145,7 @@ int state_load(const char *folder, struct lease_memory *ret)
         return STATE_OTHER_BOOT;
     clocks_instant_now(&now);
     ret->nonce = record.nonce;
+    ret->next = record.next;
     ret->epoch = record.epoch;
     ret->remaining_ns = clocks_left_ns(record.remaining_ns, &record.at, &now);
     return STATE_OK;

@@ -28,6 +28,7 @@ enum state_result {
 struct state_record {
     uint64_t epoch_seen;
     struct lease_nonce nonce;
+    struct lease_nonce next; /* of a resume under way; zero: none, and the file is one of version 1 */
     uint64_t epoch;
     uint64_t remaining_ns; /* until the deadline, at @at; 0: erased */
     struct clocks_instant at;

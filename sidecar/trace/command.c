@@ -35,6 +35,7 @@ static const struct field save[] = {{"id", FIELD_U32, AT(save.id)},
                                     {"durable", FIELD_BOOL, AT(save.durable)},
                                     {"epoch_seen", FIELD_U64, AT(save.epoch_seen)},
                                     {"nonce", FIELD_NONCE, AT(save.nonce)},
+                                    {"next", FIELD_NONCE, AT(save.next)},
                                     {"epoch", FIELD_U64, AT(save.epoch)},
                                     {"deadline", FIELD_NS, AT(save.deadline_ns)},
                                     {NULL}};

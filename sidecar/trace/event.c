@@ -14,6 +14,7 @@ static const char *const words_request[] = {"leave", "hold", "unhold", NULL};
 static const struct field none[] = {{NULL}};
 static const struct field start[] = {{"epoch_seen", FIELD_U64, EVENT(start.epoch_seen)},
                                      {"nonce", FIELD_NONCE, EVENT(start.nonce)},
+                                     {"next", FIELD_NONCE, EVENT(start.next)},
                                      {"epoch", FIELD_U64, EVENT(start.epoch)},
                                      {"remaining", FIELD_NS, EVENT(start.remaining_ns)},
                                      {"incarnation", FIELD_NONCE, EVENT(start.incarnation)},

@@ -253,6 +253,7 @@ static void add_lease(struct lease *l, const struct host *h)
     nonces[nonce_count++] = &l->left_nonce;
     add_version(&l->claim_expected);
     nonces[nonce_count++] = &l->claim_nonce;
+    nonces[nonce_count++] = &l->boot_next;
     add(&epochs, &l->claim_epoch);
     add(&epochs, &l->epoch_seen);
     add(&epochs, &l->epoch_saved);
@@ -269,11 +270,13 @@ static void add_file(struct state_file *f, uint64_t fast)
     if (f->deadline_ns <= fast) { /* nothing to resume */
         f->deadline_ns = f->epoch = 0;
         memset(&f->nonce, 0, sizeof f->nonce);
+        memset(&f->next, 0, sizeof f->next);
     }
     due(&f->deadline_ns, fast);
     add(&epochs, &f->epoch_seen);
     add(&epochs, &f->epoch);
     nonces[nonce_count++] = &f->nonce;
+    nonces[nonce_count++] = &f->next;
 }
 
 static void clean_page(struct host *h)
@@ -340,7 +343,7 @@ static void put_row(const struct lease_row *r)
 
 static void put_file(const struct state_file *f)
 {
-    put(f->epoch_seen << 40 | f->epoch << 16 | f->nonce.bytes[0]);
+    put(f->epoch_seen << 40 | f->epoch << 16 | (uint64_t)f->next.bytes[0] << 8 | f->nonce.bytes[0]);
     put(f->deadline_ns);
 }
 

@@ -22,7 +22,8 @@ static void save(struct host *h, const struct lease_command *c)
     struct state_file record = {.epoch_seen = c->save.epoch_seen,
                                 .epoch = c->save.epoch,
                                 .deadline_ns = c->save.deadline_ns,
-                                .nonce = c->save.nonce};
+                                .nonce = c->save.nonce,
+                                .next = c->save.next};
 
     if (!c->save.durable) {
         h->file = record;
@@ -168,6 +169,7 @@ void member_start(struct world *w, unsigned i)
     lease_init(&w->leases[i], &config);
     e.start.epoch_seen = h->file.epoch_seen;
     e.start.nonce = h->file.nonce;
+    e.start.next = h->file.next;
     e.start.epoch = h->file.epoch;
     e.start.remaining_ns = h->file.deadline_ns > h->fast_ns ? h->file.deadline_ns - h->fast_ns : 0;
     check_event(w, i, &e);

@@ -149,7 +149,7 @@ static inline uint64_t page_deadline_ns(uint64_t word)
 
 struct state_file {
     uint64_t epoch_seen, epoch, deadline_ns; /* on the host's fast clock */
-    struct lease_nonce nonce;
+    struct lease_nonce nonce, next;
 };
 
 struct host {

@@ -22,6 +22,7 @@ void state_save(struct world *w, struct host *h, const struct lease_command *c)
                              .epoch_seen = c->save.epoch_seen,
                              .epoch = c->save.epoch,
                              .nonce = c->save.nonce,
+                             .next = c->save.next,
                              .at = clock_read(h, w->now)};
     if (c->save.deadline_ns > s->clocks.fast_ns)
         f->remaining_ns = c->save.deadline_ns - s->clocks.fast_ns;
@@ -72,6 +73,7 @@ void state_load(struct world *w, struct host *h, struct lease_memory *ret)
     uint64_t elapsed = clocks_elapsed_fast_ns(&f->at, &now);
 
     ret->nonce = f->nonce;
+    ret->next = f->next;
     ret->epoch = f->epoch;
     ret->remaining_ns = f->remaining_ns > elapsed ? f->remaining_ns - elapsed : 0;
 }

@@ -134,7 +134,7 @@ struct state_file {
     bool there;
     uint32_t boot;
     uint64_t epoch_seen, epoch, remaining_ns;
-    struct lease_nonce nonce;
+    struct lease_nonce nonce, next;
     struct clocks_instant at;
 };
 

@@ -78,6 +78,8 @@ static const struct state_record example = {
     .remaining_ns = 17 * S,
     .at = {.boot_ns = 1001 * S, .raw_ns = 1002 * S, .mono_ns = 1000 * S},
 };
+static const struct lease_nonce example_next = {
+    .bytes = {0xbe, 0xef, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0xfe}};
 static const char other_boot[] = "01234567-89ab-cdef-0123-456789abcdef";
 
 static void put(const char *text, size_t length)
@@ -105,14 +107,24 @@ static size_t encode_for_this_boot(char text[STATE_TEXT_MAX])
     return state_encode(&example, boot, text);
 }
 
+/* A resume is under way: a file of version 2. */
+static size_t encode_with_next(char text[STATE_TEXT_MAX])
+{
+    struct state_record record = example;
+
+    record.next = example_next;
+    return state_encode(&record, other_boot, text);
+}
+
 static void test_round_trip(void **state)
 {
-    struct state_record extremes[3] = {example, {0}, {0}}, back;
+    struct state_record extremes[4] = {example, {0}, {0}, example}, back;
     char text[STATE_TEXT_MAX], again[STATE_TEXT_MAX], boot[CLOCKS_BOOT_ID_SIZE];
 
     (void)state;
     memset(&extremes[2], 0xff, sizeof extremes[2]);
-    for (unsigned i = 0; i < 3; i++) {
+    extremes[3].next = example_next;
+    for (unsigned i = 0; i < 4; i++) {
         size_t length = state_encode(&extremes[i], other_boot, text);
 
         assert_true(length < STATE_TEXT_MAX && length == strlen(text));
@@ -133,31 +145,44 @@ static void test_every_truncation(void **state)
     (void)state;
     for (size_t n = 0; n < length; n++)
         assert_nothing_known(text, n, STATE_DAMAGED);
+    length = encode_with_next(text);
+    for (size_t n = 0; n < length; n++)
+        assert_nothing_known(text, n, STATE_DAMAGED);
 }
 
-/* Every byte, every value that it does not have. */
-static void test_every_flipped_byte(void **state)
+static void flip_every_byte(char text[STATE_TEXT_MAX], size_t length)
 {
+    const size_t digit = strlen("galera-lease state ");
     struct state_record record;
-    char text[STATE_TEXT_MAX], boot[CLOCKS_BOOT_ID_SIZE];
-    size_t length = encode_for_this_boot(text);
+    char boot[CLOCKS_BOOT_ID_SIZE];
 
-    (void)state;
     for (size_t i = 0; i < length; i++) {
         char was = text[i];
-        bool version = i >= strlen("galera-lease state ") && i < strlen("galera-lease state 1\n");
+        bool version = i == digit || i == digit + 1;
 
         for (unsigned value = 0; value < 256; value++) {
             text[i] = (char)value;
             if (text[i] == was)
                 continue;
+            bool other = version && !(i == digit && (value == '1' || value == '2'));
+
             assert_int_equal(state_decode(text, length, &record, boot),
-                             version ? STATE_OTHER_VERSION : STATE_DAMAGED);
+                             other ? STATE_OTHER_VERSION : STATE_DAMAGED);
         }
-        text[i] = (char)(was ^ 1);
+        text[i] = (char)(was ^ 8);
         assert_nothing_known(text, length, version ? STATE_OTHER_VERSION : STATE_DAMAGED);
         text[i] = was;
     }
+}
+
+/* Every byte, every value that it does not have. */
+static void test_every_flipped_byte(void **state)
+{
+    char text[STATE_TEXT_MAX];
+
+    (void)state;
+    flip_every_byte(text, encode_for_this_boot(text));
+    flip_every_byte(text, encode_with_next(text));
 }
 
 static uint64_t fnv(const char *text, size_t length)
@@ -223,7 +248,7 @@ static void test_other_contents(void **state)
     assert_nothing_known(twice, length + 1, STATE_DAMAGED);
     twice[length] = '\0';
     assert_nothing_known(twice, length + 1, STATE_DAMAGED);
-    assert_nothing_known("galera-lease state 2\nother\n", 27, STATE_OTHER_VERSION);
+    assert_nothing_known("galera-lease state 3\nother\n", 27, STATE_OTHER_VERSION);
     memcpy(big, "galera-lease state 12\n", 22);
     assert_nothing_known(big, 900, STATE_OTHER_VERSION);
     assert_int_equal(unlink(path), 0);

@@ -99,6 +99,7 @@ static void random_event(struct trace_event *t)
         e->start = (struct lease_memory){
             .epoch_seen = number(), .epoch = number(), .remaining_ns = number(), .unfinished = below(2)};
         nonce(e->start.nonce.bytes);
+        nonce(e->start.next.bytes);
         nonce(e->start.incarnation.bytes);
         break;
     case LEASE_EVENT_READ:
@@ -228,6 +229,7 @@ static void random_command(struct lease_command *c)
         c->save.durable = below(2);
         c->save.epoch_seen = number();
         nonce(c->save.nonce.bytes);
+        nonce(c->save.next.bytes);
         c->save.epoch = number();
         c->save.deadline_ns = number();
         break;
