@@ -289,6 +289,26 @@ static json_t *endpoints(const struct node *n)
     return list;
 }
 
+/* An old file makes `status` and `check` suspect this process, while it does what it should. */
+static void say_unwritten(struct node *n, const char *path, int error)
+{
+    bool full = error == -ENOSPC || error == -EDQUOT;
+    char text[sizeof n->errors[0].text];
+
+    snprintf(text, sizeof text, "status.json: %s", strerror(-error));
+    if (node_said_lately(n, text))
+        return;
+    node_remember_error(n, "%s", text);
+    log_warning(
+        "status",
+        "lease=%s path=%s error=\"%s\" means=\"who leads is not touched; status and check on this "
+        "host see what was written before, and cannot tell whether this sidecar lives\" action=\"%s\"",
+        n->config->name, path, strerror(-error),
+        full ? "make room in run_dir: is it controller.log that grows there? LOG of the process hook "
+               "names another file"
+             : "mend run_dir");
+}
+
 /* For `galera-lease status` on this host. In run_dir, which is memory: writing it is no disk access. */
 void report_status(struct node *n)
 {
@@ -327,8 +347,10 @@ void report_status(struct node *n)
     snprintf(path, sizeof path, "%s/status.json", n->config->run_dir);
     if (text)
         publish_status(n, text);
-    if (text && fsio_replace(path, text, strlen(text), 0644, false) < 0)
-        log_debug("status", "path=%s what=\"cannot be written\"", path);
+    int r = text ? fsio_replace(path, text, strlen(text), 0644, false) : 0;
+
+    if (r < 0)
+        say_unwritten(n, path, r);
     free(text);
     json_decref(status);
 }

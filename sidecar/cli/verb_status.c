@@ -167,17 +167,32 @@ static int show(const struct cli_options *o, const json_t *s)
     return r;
 }
 
-static int local_status(const struct cli_options *o, json_t *s, long long age_s, bool answers)
+/* Why it is that old. */
+static void say_old(const struct config *c, const json_t *s, long long age_s)
+{
+    if (status_file_no_room(c))
+        fprintf(stderr,
+                "galera-lease: this is %lld s old, for run_dir %s is full: the sidecar (pid %lld) can write "
+                "nothing, and may well lead or follow as it should. Make room there (is it controller.log "
+                "that grows?); a restart mends nothing\n",
+                age_s, c->run_dir, number_of(s, "pid"));
+    else
+        fprintf(
+            stderr,
+            "galera-lease: this is %lld s old: the sidecar (pid %lld) could not write to run_dir (its log "
+            "says event=status then), hangs, is stopped, or died and left its number to another "
+            "process\n",
+            age_s, number_of(s, "pid"));
+}
+
+static int local_status(const struct cli_options *o, const struct config *c, json_t *s, long long age_s,
+                        bool answers)
 {
     json_object_set_new(s, "source", json_string("sidecar"));
     json_object_set_new(s, "age_s", json_integer(age_s));
     json_object_set_new(s, "answers", json_boolean(answers));
     if (!answers)
-        fprintf(stderr,
-                "galera-lease: this is %lld s old: the sidecar (pid %lld) hangs, is stopped, or died and "
-                "left its "
-                "number to another process\n",
-                age_s, number_of(s, "pid"));
+        say_old(c, s, age_s);
     return show(o, s) < 0 || !answers ? CLI_FAILED : CLI_OK;
 }
 
@@ -243,7 +258,7 @@ int verb_status(const struct cli_options *o)
     _cleanup_(json_freep) json_t *s = status_file_read(&config, &age_s, &answers);
 
     if (s)
-        return local_status(o, s, age_s, answers);
+        return local_status(o, &config, s, age_s, answers);
     fprintf(stderr, "galera-lease: no sidecar of lease %s runs on this host; asking the database\n",
             config.name);
     return database_status(o, &config);

@@ -67,6 +67,7 @@ enum doctor_check { DOCTOR_CHECK_NOT_ASKED, DOCTOR_CHECK_RUNS, DOCTOR_CHECK_STOP
 struct doctor_host {
     bool sidecar;         /* one of this lease lives here, as far as its pid tells */
     bool answers;         /* ... and has written its status lately */
+    bool no_room;         /* run_dir is full: it could not have */
     char role[64];        /* what it wrote */
     long long age_s, pid; /* of what it wrote */
     bool guardian_up, regression;

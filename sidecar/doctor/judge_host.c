@@ -15,6 +15,30 @@ static void judge_files(const struct doctor_facts *facts, struct findings *f)
                      h->guardian_file ? "galera-lease-launch" : "galera-lease-guardian");
 }
 
+/* It has written nothing for a while. Nobody shall restart one that leads only because it could not write. */
+static void judge_silent(const struct doctor_facts *facts, struct findings *f)
+{
+    const struct doctor_host *h = &facts->host;
+
+    if (h->no_room)
+        findings_add(
+            f, FINDING_FAIL, "sidecar", facts->config->run_dir,
+            "make room there (is it controller.log that grows? LOG of the process hook names another "
+            "file), then check again; a restart mends nothing",
+            "run_dir is full, so the sidecar (pid %lld) could write nothing for %lld s: it may well "
+            "lead or follow as it should",
+            h->pid, h->age_s);
+    else
+        findings_add(
+            f, FINDING_FAIL, "sidecar", NULL,
+            "look at the process and its log (event=status: it could not write to run_dir, which may "
+            "have been full); if it hangs, restart it",
+            "the sidecar (pid %lld) has written nothing for %lld s: it hangs, is stopped, or died "
+            "and left its number "
+            "to another process; run_dir has room",
+            h->pid, h->age_s);
+}
+
 static void judge_sidecar(const struct doctor_facts *facts, struct findings *f)
 {
     const struct doctor_host *h = &facts->host;
@@ -25,12 +49,7 @@ static void judge_sidecar(const struct doctor_facts *facts, struct findings *f)
         return;
     }
     if (!h->answers) {
-        findings_add(f, FINDING_FAIL, "sidecar", NULL,
-                     "look at the process and its log; if it hangs, restart it",
-                     "the sidecar (pid %lld) has written nothing for %lld s: it hangs, is stopped, or died "
-                     "and left its number "
-                     "to another process",
-                     h->pid, h->age_s);
+        judge_silent(facts, f);
         return;
     }
     if (h->regression)
@@ -85,6 +104,11 @@ static void judge_check(const struct doctor_facts *facts, struct findings *f)
         h->sidecar && h->answers && strcmp(h->role, "leader") != 0 && strcmp(h->role, "follower") != 0;
     char took[32], budget[32];
 
+    if (h->sidecar && !h->answers && (h->check == DOCTOR_CHECK_RUNS || h->check == DOCTOR_CHECK_STOPPED)) {
+        findings_add(f, FINDING_SKIP, "hooks", hook, NULL,
+                     "nobody knows what this member is now: what the check hook says is not judged");
+        return;
+    }
     switch (h->check) {
     case DOCTOR_CHECK_NOT_ASKED: return;
     case DOCTOR_CHECK_UNHEALTHY:

@@ -23,6 +23,7 @@ static void look_status(struct doctor_facts *facts)
     const char *role = json_string_value(json_object_get(s, "role"));
 
     h->sidecar = s != NULL;
+    h->no_room = status_file_no_room(facts->config);
     h->pid = json_integer_value(json_object_get(s, "pid"));
     h->guardian_up = json_is_true(json_object_get(s, "guardian"));
     h->regression = json_is_true(json_object_get(s, "regression"));

@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "util/fsio.h"
+
+#define TEXT_MAX 32768
 
 static long long number_of(const json_t *o, const char *key)
 {
@@ -14,7 +17,7 @@ static long long number_of(const json_t *o, const char *key)
 
 json_t *status_file_read(const struct config *c, long long *ret_age_s, bool *ret_answers)
 {
-    static char text[32768];
+    static char text[TEXT_MAX];
     char path[CONFIG_PATH_MAX + 16];
 
     snprintf(path, sizeof path, "%s/status.json", c->run_dir);
@@ -30,4 +33,13 @@ json_t *status_file_read(const struct config *c, long long *ret_age_s, bool *ret
     /* Three renewals are missing. Wall time, so that a clock set back is no accusation. */
     *ret_answers = *ret_age_s <= (long long)(3 * c->timing.renew_ns / LEASE_NS_PER_S) + 2;
     return s;
+}
+
+bool status_file_no_room(const struct config *c)
+{
+    struct statvfs v;
+
+    if (statvfs(c->run_dir, &v) < 0)
+        return false;
+    return (uint64_t)v.f_bavail * v.f_frsize < TEXT_MAX || (v.f_files > 0 && v.f_favail == 0);
 }

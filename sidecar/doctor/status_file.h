@@ -8,3 +8,6 @@
 /* What it wrote, when a process of that number lives; else NULL. @ret_age_s: by the wall clock; @ret_answers:
  * it has written lately (it does at every renewal). The caller's to json_decref(). */
 json_t *status_file_read(const struct config *config, long long *ret_age_s, bool *ret_answers);
+
+/* run_dir is full, so that a sidecar in the best of health could write nothing. */
+bool status_file_no_room(const struct config *config);

@@ -325,6 +325,8 @@ SPOIL(nobody, x.database.row.state = LEASE_ROW_FREE)
 SPOIL(alone, members[1].member.priority = 0; members[2].member.priority = 0)
 SPOIL(no_sidecar, x.host.sidecar = false)
 SPOIL(frozen, x.host.answers = false; x.host.age_s = 60)
+SPOIL(full, x.host.answers = false; x.host.no_room = true; x.host.age_s = 60;
+      strcpy(config.run_dir, "/run/x"))
 SPOIL(no_guardian, x.host.guardian_up = false)
 SPOIL(no_guardian_file, x.host.guardian_file = false)
 SPOIL(no_launcher, x.host.launcher_file = false)
@@ -352,6 +354,7 @@ SPOIL(hook_unhealthy, hook("leader", DOCTOR_CHECK_UNHEALTHY);
       strcpy(x.host.check_text, "no answer within check_budget"))
 SPOIL(hook_while_promoting, hook("promoting", DOCTOR_CHECK_STOPPED))
 SPOIL(runs_alone, hook("", DOCTOR_CHECK_RUNS); x.host.sidecar = false)
+SPOIL(runs_unknown, hook("leader", DOCTOR_CHECK_RUNS); x.host.answers = false)
 SPOIL(hook_slow, hook("leader", DOCTOR_CHECK_RUNS); x.host.check_took_ns = 1500 * LEASE_NS_PER_MS)
 
 static const struct {
@@ -455,6 +458,7 @@ static const struct {
     {CASE(alone), FINDING_WARN, "members", "nobody else could lead", "priority"},
     {CASE(no_sidecar), FINDING_WARN, "sidecar", "no sidecar of lease cmon runs", "start it"},
     {CASE(frozen), FINDING_FAIL, "sidecar", "has written nothing for 60 s", "restart it"},
+    {CASE(full), FINDING_FAIL, "sidecar", "run_dir is full", "a restart mends nothing"},
     {CASE(no_guardian), FINDING_FAIL, "guardian", "without its guardian", "log"},
     {CASE(no_guardian_file), FINDING_FAIL, "guardian", "galera-lease-guardian is not there", "install"},
     {CASE(no_launcher), FINDING_FAIL, "guardian", "galera-lease-launch is not there", "install"},
@@ -473,6 +477,7 @@ static const struct {
     {CASE(hook_unhealthy), FINDING_FAIL, "hooks", "no answer within check_budget", "by hand"},
     {CASE(hook_while_promoting), FINDING_SKIP, "hooks", "is promoting just now", NULL},
     {CASE(runs_alone), FINDING_WARN, "hooks", "and no sidecar does", "know that"},
+    {CASE(runs_unknown), FINDING_SKIP, "hooks", "nobody knows what this member is now", NULL},
     {CASE(hook_slow), FINDING_WARN, "hooks", "took 1500ms of its check_budget of 2s", "quicker"},
 };
 

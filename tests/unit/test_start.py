@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import pytest
-from program import BINARY, BUILD, GOOD
+from program import BINARY, BUILD, GOOD, run
 
 GUARDIAN, LAUNCHER = "galera-lease-guardian", "galera-lease-launch"
 
@@ -67,3 +67,32 @@ def test_guardian_that_does_not_stay(sidecar, text, says):
     process.kill()
     lines = [line for line in process.communicate()[1].splitlines() if "event=guardian" in line]
     assert len(lines) == 1 and says in lines[0], lines
+
+
+def test_a_full_run_dir_is_no_hanging_sidecar(sidecar):
+    """What a controller prints may fill it: the log, status and check say that, and nobody advises to restart one that may lead."""
+    config, folder = sidecar[0], sidecar[0].parent / "run"
+    config.write_text(config.read_text() + 'ttl = "6s";\n')
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs", str(folder)], check=True)
+    process = subprocess.Popen([BINARY, "run", "--config", str(config)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        while not (folder / "status.json").exists():
+            time.sleep(0.01)
+        with open(folder / "controller.log", "wb", buffering=0) as log, pytest.raises(OSError):
+            while True:
+                log.write(b"x" * 4096)
+        time.sleep(5)
+        code, _, said = run("status", "--config", str(config))
+        assert code == 1 and f"run_dir {folder} is full" in said and "hangs" not in said, said
+        checked = run("check", "--json", "--config", str(config))[1]
+        assert "run_dir is full" in checked and "make room there" in checked and "restart it" not in checked, checked
+        (folder / "controller.log").write_bytes(b"")
+        time.sleep(2)
+        assert run("status", "--config", str(config))[0] == 0
+    finally:
+        process.terminate()
+        lines = [line for line in process.communicate(timeout=20)[1].splitlines() if "event=status " in line]
+        subprocess.run(["umount", str(folder)], check=True)
+    assert len(lines) == 1 and "level=warning" in lines[0] and f"path={folder}/status.json" in lines[0], lines
+    assert "No space left" in lines[0] and "who leads is not touched" in lines[0] and "make room in run_dir" in lines[0], lines
