@@ -260,6 +260,9 @@ static int daemon_with_tls(struct http_server *s, struct MHD_Daemon **ret)
         *ret = start_daemon(s, pair->cert, pair->key);
     explicit_bzero(pair, sizeof *pair);
     free(pair);
+    if (!*ret)
+        s->pair =
+            (struct keypair_files){0}; /* not taken: the next look tries again, whether they change or not */
     return r < 0 ? r : *ret ? 0 : -EKEYREJECTED;
 }
 

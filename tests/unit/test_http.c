@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -286,6 +287,62 @@ static void test_outcomes(void **state)
     (void)state;
 }
 
+/* ---- a renewal that fails at first ---- */
+
+static char cert_path[64], key_path[64];
+
+static void shell(const char *format, ...)
+{
+    char command[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    if (system(command) != 0)
+        fail_msg("%s", command);
+}
+
+static void issue(const char *folder, const char *name)
+{
+    shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=%s "
+          "-keyout %s/%s.key -out %s/%s.pem 2>&1 | cat >/dev/null",
+          name, folder, name, folder, name);
+}
+
+static int outcome_within_s(int wanted, int limit_s)
+{
+    for (int i = 0; i < limit_s * 100 && atomic_load(&last_outcome) != wanted; i++)
+        poll(NULL, 0, 10);
+    return atomic_load(&last_outcome);
+}
+
+/*
+ * The certificate is there, its key cannot be read yet: no change of size or time tells when it can, as after
+ * a chmod. The fault is said once, the old pair is served, and the new one within HTTP_RETRY_S.
+ */
+static void test_renewal_that_fails_at_first(void **state)
+{
+    char folder[] = "/tmp/galera-lease-http-XXXXXX", text[64];
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(cert_path, sizeof cert_path, "%s/cert", folder);
+    snprintf(key_path, sizeof key_path, "%s/key", folder);
+    issue(folder, "old");
+    issue(folder, "new");
+    shell("cd %s && cp old.pem cert && cp old.key key", folder);
+    snprintf(text, sizeof text, "127.0.0.1:%d", find_port());
+    assert_int_equal(open_with(&(struct http_config){.listen = text, .cert = cert_path, .key = key_path}), 0);
+    shell("cd %s && tr A-Za-z x <new.key >key && touch -r key time && cp new.pem cert", folder);
+    assert_int_equal(outcome_within_s(-EKEYREJECTED, HTTP_RETRY_S + 5), -EKEYREJECTED);
+    assert_true(http_server_serves(server));
+    shell("cd %s && cat new.key >key && touch -r time key", folder);
+    assert_int_equal(outcome_within_s(0, HTTP_RETRY_S + 5), 0);
+    shell("openssl s_client -connect %s </dev/null 2>&1 | grep -q 'subject=CN *= *new'", text);
+    shell("rm -r %s", folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stalled, open_server, close_server),
         cmocka_unit_test_setup_teardown(test_slow, open_server, close_server),
         cmocka_unit_test_setup_teardown(test_outcomes, open_server, close_server),
+        cmocka_unit_test_teardown(test_renewal_that_fails_at_first, close_server),
     };
     struct rlimit files = {4096, 4096};
 
