@@ -61,6 +61,11 @@ static bool learn_status(struct link *link, struct worker_result *result)
     return true;
 }
 
+bool facts_writable(const char *read_only)
+{
+    return strcmp(read_only, "0") == 0 || strcasecmp(read_only, "OFF") == 0;
+}
+
 static bool learn_identity(struct link *link, struct worker_result *result)
 {
     struct worker_facts *f = &link->facts;
@@ -71,7 +76,7 @@ static bool learn_identity(struct link *link, struct worker_result *result)
         return false;
     table_sanitise(f->version, sizeof(f->version), table_text(table, 0, 0));
     table_sanitise(f->node_name, sizeof(f->node_name), table_text(table, 0, 2));
-    f->writable = strcmp(table_text(table, 0, 3), "0") == 0;
+    f->writable = facts_writable(table_text(table, 0, 3));
     f->galera = strcmp(table_text(table, 0, 1), "1") == 0 && f->instance != 0;
     table_free(table);
     return true;

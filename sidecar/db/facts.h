@@ -5,5 +5,8 @@
  */
 #include "db/link.h"
 
+/* What @@read_only says: a number, and from MariaDB 12.0.1 on a word, for there are degrees of it. */
+bool facts_writable(const char *read_only);
+
 /* Fills link->facts. false, with @result saying why: the connection is of no use. */
 bool facts_learn(struct link *link, struct worker_result *result);

@@ -17,6 +17,7 @@
 #include "db/access.h"
 #include "db/answer.h"
 #include "db/client.h"
+#include "db/facts.h"
 #include "db/rows.h"
 #include "db/schema.h"
 #include "db/statement.h"
@@ -57,6 +58,18 @@ static void test_versions(void **state)
     for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
         if (version_judge(versions[i].text) != versions[i].result)
             fail_msg("%s", versions[i].text);
+}
+
+static void test_read_only(void **state)
+{
+    static const char *const read_only[] = {"1", "ON", "NO_LOCK", "NO_LOCK_NO_ADMIN", "2", "3", "00", ""};
+
+    (void)state;
+    assert_true(facts_writable("0"));
+    assert_true(facts_writable("OFF"));
+    for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++)
+        if (facts_writable(read_only[i]))
+            fail_msg("%s", read_only[i]);
 }
 
 static void test_answers(void **state)
@@ -409,11 +422,16 @@ static void test_print(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),       cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_lease_row),     cmocka_unit_test(test_member_and_request),
-        cmocka_unit_test(test_requests_left), cmocka_unit_test(test_quoting),
-        cmocka_unit_test(test_writes),        cmocka_unit_test(test_endpoints),
-        cmocka_unit_test(test_password),      cmocka_unit_test(test_print),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_lease_row),
+        cmocka_unit_test(test_member_and_request),
+        cmocka_unit_test(test_quoting),
+        cmocka_unit_test(test_writes),
+        cmocka_unit_test(test_endpoints),
+        cmocka_unit_test(test_password),
+        cmocka_unit_test(test_print),
         cmocka_unit_test(test_nobody_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
