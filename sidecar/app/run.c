@@ -1,6 +1,7 @@
 /* Start and end of the sidecar: the lock, the state file, the page, the loop. */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,11 @@
 #define EXIT_RUN_FAILED 1
 #define EXIT_RUN_CONFIG 2
 #define EXIT_RUN_DOUBLE 6
+
+#define LAST_WORDS_NS LEASE_NS_PER_S /* for bookkeeping at the end, while the database is there ... */
+#define LAST_TRY_NS   (200 * LEASE_NS_PER_MS) /* ... and while it is not */
+#define LAST_PAUSE_NS (100 * LEASE_NS_PER_MS) /* from one try to the next */
+#define LAST_POLL_MS  10
 
 /* A guardian of the previous run may still be making sure of a stop: it has the lock until then (R7). */
 static int take_lock(const struct config *c, int *ret_fd)
@@ -239,7 +245,36 @@ static int prepare(struct node *n, struct lease_memory *memory)
     return r < 0 ? not_started(c, "-", "no event loop", r) : 0;
 }
 
-/* Nothing depends on it: the last words, and the last bookkeeping goes out if it can do so soon. */
+/*
+ * The last bookkeeping goes out if it can do so soon. After an outage all of its history may wait here for
+ * the next try, and nobody comes after us who knows it; a database that is away is not waited for.
+ */
+static void say_last_words(struct node *n)
+{
+    uint64_t begun = hook_now_ns(), hurried = 0;
+
+    while (!client_idle(n->client)) {
+        uint64_t now = hook_now_ns();
+
+        if (now - begun >= (client_connected(n->client) ? LAST_WORDS_NS : LAST_TRY_NS))
+            break;
+        if (now - hurried >= LAST_PAUSE_NS) {
+            client_hurry(n->client);
+            hurried = now;
+        }
+        poll(&(struct pollfd){.fd = client_fd(n->client), .events = POLLIN}, 1, LAST_POLL_MS);
+        client_dispatch(n->client);
+    }
+    if (client_untold(n->client) > 0)
+        log_warning(
+            "history",
+            "lease=%s dropped=%zu means=\"the database did not take these entries of the history or "
+            "outcomes of requests before this sidecar ended: they stand in the log only, alarms among "
+            "them too\" action=\"read them above; nothing is to be done for the lease\"",
+            n->config->name, client_untold(n->client));
+}
+
+/* Nothing depends on it. */
 static void end_run(struct node *n)
 {
     report_beat(n);
@@ -247,10 +282,7 @@ static void end_run(struct node *n)
     announce_end(&n->announce);
     watches_end(&n->watches);
     publish_end(n);
-    for (unsigned i = 0; i < 20 && !client_idle(n->client); i++) {
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-        client_dispatch(n->client);
-    }
+    say_last_words(n);
     trail_end(&n->trail);
     saver_free(n->saver);
     client_free(n->client);

@@ -135,13 +135,19 @@ static size_t decode_requests(struct book *book, const struct table *table)
     return count;
 }
 
+/* What people will want to read. */
+static bool worth_keeping(enum client_kind kind)
+{
+    return kind == CLIENT_EVENT || kind == CLIENT_FINISH;
+}
+
 /*
- * What people will want to read is told again until the database has it: an outage is just what they ask
- * about. Both kinds may be said twice, so a lost answer is no reason to give up either.
+ * It is told again until the database has it: an outage is just what they ask about. Both kinds may be said
+ * twice, so a lost answer is no reason to give up either.
  */
 static bool worth_again(struct book_entry *entry, const struct worker_result *result)
 {
-    if (entry->kind != CLIENT_EVENT && entry->kind != CLIENT_FINISH)
+    if (!worth_keeping(entry->kind))
         return false;
     if (result->answer == LEASE_ANSWER_UNKNOWN)
         return true;
@@ -199,6 +205,21 @@ const struct client_place *book_place(const struct book *book, const char *membe
         if (strcmp(book->members[i].name, member) == 0)
             return &book->places[i];
     return NULL;
+}
+
+void book_hurry(struct book *book)
+{
+    book->wait = book->late_wait = false;
+    book_send(book);
+}
+
+size_t book_untold(const struct book *book)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < book->count; i++)
+        count += worth_keeping(book->queue[i].kind);
+    return count;
 }
 
 void book_tick(struct book *book)

@@ -54,5 +54,11 @@ void book_result(struct book *book, struct worker_result *result);
 /* See client_place(). */
 const struct client_place *book_place(const struct book *book, const char *member);
 
+/* No pause any more: the first goes now, if it can. */
+void book_hurry(struct book *book);
+
+/* See client_untold(). */
+size_t book_untold(const struct book *book);
+
 /* Limits and retries. */
 void book_tick(struct book *book);

@@ -362,6 +362,21 @@ bool client_idle(const struct client *client)
     return client->book.count == 0;
 }
 
+void client_hurry(struct client *client)
+{
+    book_hurry(&client->book);
+}
+
+bool client_connected(const struct client *client)
+{
+    return route_connected(&client->route, CLIENT_LEASE);
+}
+
+size_t client_untold(const struct client *client)
+{
+    return book_untold(&client->book);
+}
+
 void client_status(const struct client *client, struct client_status *ret_status)
 {
     route_status(&client->route, ret_status);

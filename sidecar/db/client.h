@@ -197,8 +197,18 @@ int client_event(struct client *client, const struct client_event *event);
 int client_forget(struct client *client,
                   uint32_t days); /* some of the events older than that; leaders only */
 
-/* true: no bookkeeping is queued or under way (to end politely). */
+/* To end politely. True: no bookkeeping is queued or under way. */
 bool client_idle(const struct client *client);
+
+/* What waits to be tried again is tried now: there may be no next tick. */
+void client_hurry(struct client *client);
+
+/* The lease's connection stands and waits for no answer: as far as anybody can tell, the database is there.
+ */
+bool client_connected(const struct client *client);
+
+/* Entries of the history, and outcomes of requests, that the database does not have yet. */
+size_t client_untold(const struct client *client);
 
 void client_status(const struct client *client, struct client_status *ret_status);
 

@@ -102,6 +102,7 @@ ACCOUNTS = {
     "test_password_wrong_steps_down_then_leads_again": CUT + "; L acquired free 2; L leading free 2",
     "test_password_wrong_from_the_start": "L stopped start 0",
     # test_story
+    "test_a_restart_after_an_outage_loses_no_history": CUT,
     "test_history_of_a_step_down": STEPPED + HANDED,
     "test_row_that_went_back_is_an_alarm_that_lasts":
         STEPPED + HANDED + "; O lost regression 2; O regression regression 2; O fenced regression *; O stopped regression *; * acquired expired 3; * leading expired 3",

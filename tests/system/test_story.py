@@ -158,3 +158,29 @@ def test_release_of_a_leader_whose_heartbeat_alone_is_lost(group, said_last):
     finally:
         node.query("DROP TRIGGER galera_lease.silenced")
     assert leader.role() == "leader" and len(group.observer.spans()) == 1
+
+
+def test_a_restart_after_an_outage_loses_no_history(group):
+    """No node takes writes until the leader has stopped in time. Then they do, and at once the sidecar is told to end: what it could not
+    tell so far stood between two tries."""
+    leader = group.add(1)
+    group.init().start()
+    group.wait_leader(10)
+    nodes = [node.connect() for node in group.lab.nodes]
+
+    def read_only(value):
+        for admin in nodes:
+            with admin.cursor() as cursor:
+                cursor.execute(f"SET GLOBAL read_only = {value}")
+
+    try:
+        read_only(1)
+        wait_for("the stop", lambda: "event=stopped lease=%s member=%s reason=deadline" % (group.lease, leader.name) in leader.log_text(), 10)
+        time.sleep(1.1)  # a try since
+    finally:
+        read_only(0)
+    begun = time.monotonic()
+    assert leader.terminate() == 0
+    assert time.monotonic() - begun < 2 + 2  # the second two for a crowded machine
+    told(history(leader), (leader.name, "demoting", "deadline"), (leader.name, "stopped", "deadline"))
+    assert "event=history " not in leader.log_text()

@@ -96,3 +96,17 @@ def test_a_full_run_dir_is_no_hanging_sidecar(sidecar):
         subprocess.run(["umount", str(folder)], check=True)
     assert len(lines) == 1 and "level=warning" in lines[0] and f"path={folder}/status.json" in lines[0], lines
     assert "No space left" in lines[0] and "who leads is not touched" in lines[0] and "make room in run_dir" in lines[0], lines
+
+
+def test_history_that_no_database_took_is_counted_at_the_end(sidecar):
+    """And nobody waits for a database that is away."""
+    process = subprocess.Popen([BINARY, "run", "--config", str(sidecar[0])], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "event=stopped " in line:
+            break
+    time.sleep(0.5)
+    begun = time.monotonic()
+    process.terminate()
+    lines = [line for line in process.communicate(timeout=20)[1].splitlines() if "event=history " in line]
+    assert time.monotonic() - begun < 1.5
+    assert len(lines) == 1 and re.search('level=warning event=history lease=a dropped=[1-9][0-9]* means="the database did not take ', lines[0]), lines
