@@ -16,6 +16,36 @@
 
 static struct node *running; /* whose core an assertion is of */
 
+static const char *error_text(int error)
+{
+    switch (error) {
+    case -EINVAL: return "this is no recording, or not a file of this user: give another name";
+    case -EEXIST:
+        return "with .1 after this name there is no recording, or a file of another user: give another name";
+    case -EWOULDBLOCK: return "another sidecar records in this file";
+    default: return strerror(-error);
+    }
+}
+
+/* Of the command line, and for people to mend. All else may pass, and is no reason to have nobody who leads.
+ */
+static bool wrong_path(int error)
+{
+    switch (error) {
+    case -EINVAL:
+    case -EEXIST:
+    case -EWOULDBLOCK:
+    case -ENOENT:
+    case -ENOTDIR:
+    case -EISDIR:
+    case -ELOOP:
+    case -ENAMETOOLONG:
+    case -EACCES:
+    case -EPERM: return true;
+    default: return false;
+    }
+}
+
 int trail_begin(struct node *n, const char *path)
 {
     const char *lease = n->config->name;
@@ -26,14 +56,16 @@ int trail_begin(struct node *n, const char *path)
         return 0;
     int r = recorder_new(path, RECORDER_BOUND, lease, &n->lease, &n->trail.recorder);
 
-    if (r < 0)
-        log_error("trace", "lease=%s path=%s what=\"--trace: not started: %s\"", lease, path,
-                  r == -EINVAL        ? "this is no recording, or not a file of this user: give another name"
-                  : r == -EWOULDBLOCK ? "another sidecar records in this file"
-                                      : strerror(-r));
-    else
+    if (r == 0)
         log_info("trace", "lease=%s path=%s", lease, path);
-    return r;
+    else if (wrong_path(r))
+        log_error("trace", "lease=%s path=%s what=\"--trace: not started: %s\"", lease, path, error_text(r));
+    else
+        log_error("trace",
+                  "lease=%s path=%s error=\"%s\" means=\"decisions are not recorded; the lease goes on as "
+                  "without --trace\" action=\"mend the disk, then restart this sidecar to record again\"",
+                  lease, path, strerror(-r));
+    return wrong_path(r) ? r : 0;
 }
 
 void trail_step(struct trail *t, const struct lease *after, const struct lease_event *event,
@@ -60,7 +92,7 @@ void trail_tick(struct trail *t, const char *lease)
     recorder_counts(t->recorder, &counts);
     if (counts.error != t->error_said && counts.error < 0)
         log_warning("trace", "lease=%s error=\"%s\" means=\"decisions are not recorded; nothing else\"",
-                    lease, strerror(-counts.error));
+                    lease, error_text(counts.error));
     else if (counts.error != t->error_said)
         log_info("trace", "lease=%s what=\"recording goes on\" dropped=%" PRIu64, lease, counts.dropped);
     else if (counts.error == 0 && counts.dropped != t->dropped_said)

@@ -1,19 +1,14 @@
 #include "record/recorder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "util/cleanup.h"
-
-#define TAIL_MAX 65536 /* the last line of a file that is there already is no longer than this */
+#include "record/recording.h"
 
 static const char end_line[] = "end\n";
 
@@ -46,58 +41,22 @@ struct recorder {
 
 /* ------------------------------------------------------------------ the files */
 
-/* A sidecar that was killed may have left half a line. */
-static int trim(int fd, uint64_t *size)
-{
-    _cleanup_(freep) char *tail = malloc(TAIL_MAX);
-    size_t length = *size < TAIL_MAX ? (size_t)*size : TAIL_MAX;
-
-    if (!tail)
-        return -ENOMEM;
-    if (pread(fd, tail, length, (off_t)(*size - length)) != (ssize_t)length)
-        return -EIO;
-    if (length >= 8 && *size == length && memcmp(tail, "segment ", 8) != 0)
-        return -EINVAL;
-    const char *nl = memrchr(tail, '\n', length);
-
-    if (!nl && *size > length)
-        return -EINVAL;
-    uint64_t whole = *size - length + (nl ? (size_t)(nl + 1 - tail) : 0);
-
-    if (whole != *size && ftruncate(fd, (off_t)whole) < 0)
-        return -errno;
-    *size = whole;
-    return 0;
-}
-
 static int open_file(struct recorder *r)
 {
-    _cleanup_(closep) int fd =
-        open(r->path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-    char first[8];
-    struct stat st;
+    int fd = recording_open(r->path, &r->size);
 
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
-        return -EINVAL;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return -errno;
-    r->size = (uint64_t)st.st_size;
-    if (r->size > 0) {
-        if (pread(fd, first, sizeof first, 0) != sizeof first || memcmp(first, "segment ", sizeof first) != 0)
-            return -EINVAL;
-        int s = trim(fd, &r->size);
-
-        if (s < 0)
-            return s;
-    }
-    r->fd = steal_fd(&fd);
+    if (fd < 0)
+        return fd;
+    r->fd = fd;
     return 0;
 }
 
 static int turn_file(struct recorder *r)
 {
+    int s = recording_check_old(r->old_path);
+
+    if (s < 0)
+        return s;
     if (r->fd >= 0)
         close(r->fd);
     r->fd = -1;
@@ -289,8 +248,10 @@ static int prepare(struct recorder *r, const char *path, uint64_t bound, const c
         r->old_path = NULL;
     if (!r->path || !r->old_path || !r->lease || !r->filling || !r->writing)
         return -ENOMEM;
-    int s = open_file(r);
+    int s = recording_check_old(r->old_path); /* now, not only when there is a need to turn */
 
+    if (s == 0)
+        s = open_file(r);
     return s == 0 && r->size > bound / 2 ? turn_file(r) : s;
 }
 

@@ -20,7 +20,8 @@ struct recorder_counts {
 };
 
 /* Opens the file and records @state, which is the one before the first step. 0, or negative errno:
- * -EINVAL: not a regular file of this user, or no recording. @path is copied. */
+ * -EINVAL: not a regular file of this user, or no recording; -EEXIST: the same of @path.1. @path is copied.
+ */
 int recorder_new(const char *path, uint64_t bound, const char *lease, const struct lease *state,
                  struct recorder **ret);
 

@@ -110,3 +110,33 @@ def test_history_that_no_database_took_is_counted_at_the_end(sidecar):
     lines = [line for line in process.communicate(timeout=20)[1].splitlines() if "event=history " in line]
     assert time.monotonic() - begun < 1.5
     assert len(lines) == 1 and re.search('level=warning event=history lease=a dropped=[1-9][0-9]* means="the database did not take ', lines[0]), lines
+
+
+def test_a_recording_replaces_nothing_that_is_none(sidecar):
+    """FILE.1, too, is where a recording goes: what stands there is looked at before anything is written."""
+    config, folder = sidecar[0], sidecar[0].parent
+    (folder / "trace.1").write_text("of somebody\n")
+    done = run("run", "--config", str(config), "--trace", str(folder / "trace"))
+    assert done[0] == 2 and "with .1 after this name there is no recording" in done[2], done
+    assert (folder / "trace.1").read_text() == "of somebody\n" and not (folder / "trace").exists()
+
+
+def test_a_disk_that_takes_no_recording_keeps_nobody_from_leading(sidecar):
+    """A wrong path is a mistake, and nothing starts; a full disk is none."""
+    config, folder = sidecar[0], sidecar[0].parent / "full"
+    assert run("run", "--config", str(config), "--trace", str(folder / "trace"))[0] == 2
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", str(folder)], check=True)
+    try:
+        process = subprocess.Popen([BINARY, "run", "--config", str(config), "--trace", str(folder / "trace")], stdin=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True)
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if "to=follower" in line:
+                process.terminate()
+        assert process.wait(20) == 0, said
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+    (trace,) = [line for line in said if "event=trace " in line]
+    assert 'error="No space left on device" means="decisions are not recorded; the lease goes on as without --trace"' in trace, trace
