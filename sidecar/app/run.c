@@ -21,6 +21,9 @@
 #define EXIT_RUN_CONFIG 2
 #define EXIT_RUN_DOUBLE 6
 
+#define BOOT_ID_LENGTH   (CLOCKS_BOOT_ID_SIZE - 1)
+#define INCARNATION_SIZE (BOOT_ID_LENGTH + LEASE_NONCE_SIZE)
+
 #define LAST_WORDS_NS LEASE_NS_PER_S /* for bookkeeping at the end, while the database is there ... */
 #define LAST_TRY_NS   (200 * LEASE_NS_PER_MS) /* ... and while it is not */
 #define LAST_PAUSE_NS (100 * LEASE_NS_PER_MS) /* from one try to the next */
@@ -167,20 +170,34 @@ static void fill_lease_config(const struct config *c, struct lease_config *ret)
     memcpy(ret->member, c->member, sizeof ret->member);
 }
 
+/* Behind the boot's id, so that the file of another boot is known. */
+static int write_incarnation(const struct node *n, const char *path)
+{
+    char text[INCARNATION_SIZE + 1];
+    int r = clocks_boot_id(text);
+
+    if (r < 0)
+        return r;
+    memcpy(text + BOOT_ID_LENGTH, n->incarnation.bytes, LEASE_NONCE_SIZE);
+    return fsio_replace(path, text, INCARNATION_SIZE, 0600, false);
+}
+
 /*
- * The incarnation before ours is kept in run_dir, which does not outlive the boot and is in no image of a
- * disk: with the lock in our hands its writer is gone, so its name is ours at once (R10).
+ * The incarnation before ours is kept in run_dir: with the lock in our hands its writer is gone, so its name
+ * is ours at once (R10). Unless that was another boot: a run_dir that lies on a disk is in its image too, and
+ * there the writer may be the living original of this clone.
  */
 static void hand_over_incarnation(const struct node *n, struct lease_memory *memory)
 {
-    char path[CONFIG_PATH_MAX + 16];
-    char old[LEASE_NONCE_SIZE + 1];
+    char path[CONFIG_PATH_MAX + 16], boot[CLOCKS_BOOT_ID_SIZE];
+    char old[INCARNATION_SIZE + 1];
     size_t length = 0;
 
     snprintf(path, sizeof path, "%s/incarnation", n->config->run_dir);
-    if (fsio_read(path, old, sizeof old, &length) == 0 && length == LEASE_NONCE_SIZE)
-        memcpy(memory->incarnation.bytes, old, LEASE_NONCE_SIZE);
-    int r = fsio_replace(path, (const char *)n->incarnation.bytes, sizeof n->incarnation.bytes, 0600, false);
+    if (fsio_read(path, old, sizeof old, &length) == 0 && length == INCARNATION_SIZE &&
+        clocks_boot_id(boot) == 0 && memcmp(old, boot, BOOT_ID_LENGTH) == 0)
+        memcpy(memory->incarnation.bytes, old + BOOT_ID_LENGTH, LEASE_NONCE_SIZE);
+    int r = write_incarnation(n, path);
 
     if (r < 0)
         log_warning("identity",

@@ -50,3 +50,34 @@ def test_held_up_between_the_state_file_and_the_core(tmp_path):
         process.terminate()
         process.wait(30)
     assert 0 < float(told[1]) <= STORED - (let_go - written)
+
+
+def handed_over(folder, wrapper=()):
+    """What a start was told of the incarnation before it."""
+    trace = folder / "trace"
+    trace.unlink(missing_ok=True)
+    process = subprocess.Popen([*wrapper, BINARY, "run", "--config", str(folder / "conf"), "--trace", str(trace)], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 10
+    try:
+        while not (told := re.search(r"^start .*$", trace.read_text() if trace.exists() else "", re.M)):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.01)
+    finally:
+        process.terminate()
+        process.wait(30)
+    return re.findall(r"incarnation=(\w+)", told[0])
+
+
+def test_the_name_of_another_boot_is_not_taken_over(tmp_path):
+    """A run_dir that outlives the boot is in the image of its disk, and a clone must not take the name of the living original (R10)."""
+    (tmp_path / "conf").write_text(GOOD + f'state_dir = "{tmp_path}/state"; run_dir = "{tmp_path}/run"; cgroup = "off"; '
+                                   f'libexec_dir = "{BUILD}/sidecar/guardian";\n')
+    (tmp_path / "boot").write_text("01234567-89ab-cdef-0123-456789abcdef\n")
+    assert handed_over(tmp_path) == []
+    first = (tmp_path / "run/incarnation").read_bytes()[-16:].hex()
+    assert handed_over(tmp_path) == [first]
+    other = ["unshare", "--mount", "sh", "-c", f'mount --bind {tmp_path}/boot /proc/sys/kernel/random/boot_id && exec "$@"', "sh"]
+    assert handed_over(tmp_path, other) == []
+    (tmp_path / "run/incarnation").write_bytes(b"x" * 16)  # of an older version: of no known boot
+    assert handed_over(tmp_path) == []
