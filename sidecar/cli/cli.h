@@ -11,6 +11,8 @@
 #include "cli/exit_codes.h"
 #include "db/sync.h"
 
+#define CLI_CLOSING_NS (200 * LEASE_NS_PER_MS) /* for the last connections to say goodbye */
+
 struct cli_options {
     char config_path[CONFIG_PATH_MAX]; /* empty: neither --config nor --lease */
     const char *file;                  /* the argument of a verb that takes one */

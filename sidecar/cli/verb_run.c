@@ -1,9 +1,11 @@
 #include <jansson.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "app/app.h"
 #include "cli/cli.h"
 #include "cli/print_config.h"
+#include "db/worker.h"
 
 /* What is no mistake, and yet nobody should run without knowing it. */
 static void warn(const struct config *c)
@@ -69,6 +71,17 @@ static int print_config(const struct cli_options *o)
     return r;
 }
 
+/*
+ * Whoever hangs in a question (the watcher of files, a courier, a reload) is left behind by app_run(). Exit
+ * handlers would take the libraries apart that it may be about to use.
+ */
+static _Noreturn void leave(int code)
+{
+    worker_all_ended(CLI_CLOSING_NS);
+    fflush(NULL);
+    _exit(code);
+}
+
 int verb_run(const struct cli_options *o)
 {
     static struct config config;
@@ -87,7 +100,9 @@ int verb_run(const struct cli_options *o)
         return check_config(o);
     int r = session_config(o, true, &config);
 
-    return r == CLI_OK ? app_run(&config, o->trace) : r;
+    if (r != CLI_OK)
+        return r;
+    leave(app_run(&config, o->trace));
 }
 
 int verb_version(const struct cli_options *o)

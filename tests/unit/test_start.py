@@ -1,4 +1,5 @@
 """What keeps a sidecar from starting, or its guardian from staying: said once, with the path and what to do."""
+import os
 import re
 import shutil
 import subprocess
@@ -140,3 +141,18 @@ def test_a_disk_that_takes_no_recording_keeps_nobody_from_leading(sidecar):
         subprocess.run(["umount", str(folder)], check=True)
     (trace,) = [line for line in said if "event=trace " in line]
     assert 'error="No space left on device" means="decisions are not recorded; the lease goes on as without --trace"' in trace, trace
+
+
+def test_the_end_runs_no_exit_handlers(sidecar):
+    """A thread that hangs in a question is left behind, and nothing may be taken apart under it."""
+    environment = os.environ | {"LD_PRELOAD": str(BUILD / "tests/lib/libparting.so")}
+    done = subprocess.run([BINARY, "version"], capture_output=True, text=True, env=environment, timeout=20)
+    assert "exit handlers run" in done.stderr  # of a verb: else this could see nothing
+    process = subprocess.Popen([BINARY, "run", "--config", str(sidecar[0])], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               env=environment)
+    said = ""
+    for line in process.stderr:
+        said += line
+        if "to=follower" in line:
+            process.terminate()
+    assert process.wait(20) == 0 and "event=end " in said and "exit handlers run" not in said, said
