@@ -65,9 +65,9 @@ int session_load(const struct cli_options *options, bool verify_hooks, struct co
 /* Connects as the sidecar would. CLI_OK, or an exit code after a line on stderr. */
 int session_open(const struct cli_options *options, const struct config *config, struct sync **ret);
 
-/* The row of the lease. CLI_OK, or an exit code after a line on stderr (CLI_NO_LEADER: there is no such
- * lease). */
-int session_lease(struct sync *sync, const char *lease, struct lease_row *ret);
+/* The row of the lease; @causal as in sync_query(). CLI_OK, or an exit code after a line on stderr
+ * (CLI_NO_LEADER: there is no such lease). */
+int session_lease(struct sync *sync, bool causal, const char *lease, struct lease_row *ret);
 
 /* Says on stderr what a sync_*() call answered, and names the exit code. */
 int session_failed(const char *what, int result, const struct sync_error *error);

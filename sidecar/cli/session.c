@@ -70,11 +70,11 @@ int session_open(const struct cli_options *o, const struct config *c, struct syn
     return CLI_UNREACHABLE;
 }
 
-int session_lease(struct sync *sync, const char *lease, struct lease_row *ret)
+int session_lease(struct sync *sync, bool causal, const char *lease, struct lease_row *ret)
 {
     struct sync_error error = {0};
     bool found = false;
-    int r = sync_lease(sync, lease, ret, &found, &error);
+    int r = sync_lease(sync, causal, lease, ret, &found, &error);
 
     if (r != 0)
         return session_failed("cannot read the lease", r, &error);

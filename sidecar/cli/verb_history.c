@@ -112,7 +112,7 @@ int verb_history(const struct cli_options *o)
     if (r == CLI_OK)
         r = session_open(o, &config, &sync);
     if (r == CLI_OK)
-        r = session_lease(sync, config.name, &row); /* a lease that is not there has no history */
+        r = session_lease(sync, false, config.name, &row); /* a lease that is not there has no history */
     if (r == CLI_OK)
         r = read_history(sync, config.name, o->since_ns ? o->since_ns : SINCE_DEFAULT_NS, &table);
     if (r != CLI_OK || !table)

@@ -41,10 +41,10 @@ static int look(const struct cli_options *o, const struct config *config)
     int r = session_open(o, config, &sync);
 
     if (r == CLI_OK)
-        r = session_lease(sync, config->name, &row);
+        r = session_lease(sync, false, config->name, &row);
     if (r != CLI_OK)
         return r;
-    r = sync_members(sync, config->name, &members, &count, &error);
+    r = sync_members(sync, false, config->name, &members, &count, &error);
     if (r != 0)
         return session_failed("cannot read the members", r, &error);
     r = read_notices(sync, config->name, &hold, &alarms);

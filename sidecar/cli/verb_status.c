@@ -230,10 +230,10 @@ static int database_status(const struct cli_options *o, const struct config *c)
     int r = session_open(o, c, &sync);
 
     if (r == CLI_OK)
-        r = session_lease(sync, c->name, &row);
+        r = session_lease(sync, false, c->name, &row);
     if (r != CLI_OK)
         return r;
-    r = sync_members(sync, c->name, &members, &count, &error);
+    r = sync_members(sync, false, c->name, &members, &count, &error);
     if (r != 0)
         return session_failed("cannot read the members", r, &error);
 

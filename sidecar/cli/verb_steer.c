@@ -92,7 +92,7 @@ static int watch_row(struct sync *sync, const char *lease, struct lease_row *row
     nanosleep(
         &(struct timespec){.tv_sec = (time_t)(ns / LEASE_NS_PER_S), .tv_nsec = (long)(ns % LEASE_NS_PER_S)},
         NULL);
-    int r = session_lease(sync, lease, row);
+    int r = session_lease(sync, true, lease, row);
 
     if (r != CLI_OK || row->state == LEASE_ROW_FREE ||
         (row->version.epoch == seen.epoch && row->version.counter == seen.counter))
@@ -105,7 +105,9 @@ static int watch_row(struct sync *sync, const char *lease, struct lease_row *row
     return CLI_FAILED;
 }
 
-/* Break-glass is for a holder that is gone or can't stop its controller, not for one that leads and answers.
+/*
+ * Break-glass is for a holder that is gone or can't stop its controller, not for one that leads and answers.
+ * Every look is causal: on a node that lags, a leader that renews through another one looks gone.
  */
 static int may_release(struct sync *sync, struct sync_ask *wanted, struct lease_row *row,
                        const struct lease_timing *timing)
@@ -113,7 +115,7 @@ static int may_release(struct sync *sync, struct sync_ask *wanted, struct lease_
     _cleanup_(freep) struct rows_member *members = NULL;
     struct sync_error error = {0};
     size_t count = 0;
-    int r = sync_members(sync, wanted->lease, &members, &count, &error);
+    int r = sync_members(sync, true, wanted->lease, &members, &count, &error);
 
     if (r != 0)
         return session_failed("cannot read the members", r, &error);
@@ -141,16 +143,32 @@ static int may_release(struct sync *sync, struct sync_ask *wanted, struct lease_
                                                  : watch_row(sync, wanted->lease, row, timing->renew_ns);
 }
 
+/* The row, and for a release what forbids it. */
+static int look(struct sync *sync, struct sync_ask *wanted, const struct lease_timing *timing,
+                struct lease_row *row)
+{
+    bool release = wanted->action == ROWS_RELEASE;
+    int r = session_lease(sync, release, wanted->lease, row);
+
+    if (r == CLI_OK && release)
+        r = may_release(sync, wanted, row, timing);
+    if (!release || (r != CLI_TIMEOUT && r != CLI_UNREACHABLE))
+        return r;
+    fprintf(stderr,
+            "galera-lease: refused: this node did not show in time what was committed through the others, so "
+            "nobody knows whether the leader is alive. Nothing was asked for; try again through another "
+            "endpoint\n");
+    return r == CLI_TIMEOUT ? CLI_FAILED : r; /* unlike after other timeouts nothing may happen yet */
+}
+
 /* Asks; nobody leading is an answer, not a failure. */
 static int ask(struct sync *sync, struct sync_ask *wanted, const struct lease_timing *timing,
                uint64_t *ret_request)
 {
     struct sync_error error = {0};
     struct lease_row row;
-    int r = session_lease(sync, wanted->lease, &row);
+    int r = look(sync, wanted, timing, &row);
 
-    if (r == CLI_OK && wanted->action == ROWS_RELEASE)
-        r = may_release(sync, wanted, &row, timing);
     if (r != CLI_OK)
         return r;
     if (row.state == LEASE_ROW_FREE && wanted->action != ROWS_ACK) {

@@ -164,7 +164,7 @@ int sync_exec(struct sync *sync, const char *sql, uint64_t *ret_changed, struct 
     return r;
 }
 
-int sync_lease(struct sync *sync, const char *lease, struct lease_row *ret_row, bool *ret_found,
+int sync_lease(struct sync *sync, bool causal, const char *lease, struct lease_row *ret_row, bool *ret_found,
                struct sync_error *ret_error)
 {
     __attribute__((cleanup(table_freep))) struct table *table = NULL;
@@ -173,7 +173,7 @@ int sync_lease(struct sync *sync, const char *lease, struct lease_row *ret_row, 
     int r = statement_read(sql, sizeof(sql), lease);
     if (r < 0)
         return r;
-    r = sync_query(sync, false, sql, &table, ret_error);
+    r = sync_query(sync, causal, sql, &table, ret_error);
     if (r != SYNC_OK)
         return r;
     if (table->rows > 0 && !rows_lease_decode(table, 0, ret_row))
@@ -182,8 +182,8 @@ int sync_lease(struct sync *sync, const char *lease, struct lease_row *ret_row, 
     return SYNC_OK;
 }
 
-int sync_members(struct sync *sync, const char *lease, struct rows_member **ret_members, size_t *ret_count,
-                 struct sync_error *ret_error)
+int sync_members(struct sync *sync, bool causal, const char *lease, struct rows_member **ret_members,
+                 size_t *ret_count, struct sync_error *ret_error)
 {
     __attribute__((cleanup(table_freep))) struct table *table = NULL;
     struct rows_member *members;
@@ -193,7 +193,7 @@ int sync_members(struct sync *sync, const char *lease, struct rows_member **ret_
     int r = statement_members(sql, sizeof(sql), lease);
     if (r < 0)
         return r;
-    r = sync_query(sync, false, sql, &table, ret_error);
+    r = sync_query(sync, causal, sql, &table, ret_error);
     if (r != SYNC_OK)
         return r;
     members = calloc(table->rows + 1, sizeof(*members));

@@ -61,11 +61,11 @@ int sync_query(struct sync *sync, bool causal, const char *sql, struct table **r
 /* A statement without rows; @ret_changed may be NULL. */
 int sync_exec(struct sync *sync, const char *sql, uint64_t *ret_changed, struct sync_error *ret_error);
 
-/* What `list`, `status` and `step-down` need, decoded. Lists are malloc'ed: free(). */
-int sync_lease(struct sync *sync, const char *lease, struct lease_row *ret_row, bool *ret_found,
+/* What `list`, `status` and `step-down` need, decoded; @causal as above. Lists are malloc'ed: free(). */
+int sync_lease(struct sync *sync, bool causal, const char *lease, struct lease_row *ret_row, bool *ret_found,
                struct sync_error *ret_error);
-int sync_members(struct sync *sync, const char *lease, struct rows_member **ret_members, size_t *ret_count,
-                 struct sync_error *ret_error);
+int sync_members(struct sync *sync, bool causal, const char *lease, struct rows_member **ret_members,
+                 size_t *ret_count, struct sync_error *ret_error);
 /* Writes a request of that kind (CALL step_down, switchover, hold…); the leader, or the database, acts on it.
  */
 struct sync_ask {

@@ -95,8 +95,9 @@ void look_database(const struct look_login *l, struct doctor_facts *facts)
     ask_tables(sync, d);
     ask_alarms(sync, l->config->name, d);
     /* What an account without rights cannot read is not there for it: the rights are judged, too. */
-    if (sync_lease(sync, l->config->name, &d->row, &d->lease_found, &error) == SYNC_OK && d->lease_found)
-        sync_members(sync, l->config->name, &d->members, &d->member_count, &error);
+    if (sync_lease(sync, false, l->config->name, &d->row, &d->lease_found, &error) == SYNC_OK &&
+        d->lease_found)
+        sync_members(sync, false, l->config->name, &d->members, &d->member_count, &error);
 }
 
 void look_deinit(struct doctor_facts *facts)

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from sidecars import BINARY, wait_for
+from test_guard import SETUP, applier_held
 from test_sidecar import hook_script
 
 OK, FAILED, USAGE, NO_LEADER, UNREACHABLE, TIMEOUT = range(6)
@@ -172,6 +173,42 @@ def test_the_node_that_was_asked_dies_before_the_outcome(group, endpoints):
         assert asking.returncode == OK and f"{leader.name}: done" in out, (out, said)
     else:
         assert asking.returncode == TIMEOUT and "the request is written and stays" in said, (out, said)
+
+
+# ---- release asks a node that lags
+
+@pytest.mark.parametrize("catches_up", [True, False])
+def test_release_through_a_node_that_lags(group, lab, catches_up):
+    """There the leader looks gone, row and members alike, while it renews through another node."""
+    leader, other = group.add(1), group.add(2)
+    leader.endpoints = [f"unix:{leader.node.socket}", f"{lab.nodes[2].address}:3306"]
+    other.endpoints = [f"unix:{other.node.socket}"]
+    group.init()
+    other.write_config()
+    for sql in SETUP.strip().splitlines():
+        lab.nodes[0].query(sql.replace("%", "%%"), ())
+    leader.start()
+    group.wait_leader(15)
+    other.node.query("SET GLOBAL wsrep_provider_options = 'gcs.fc_limit = 1000'")  # else it would hold the leader up, too
+    try:
+        with applier_held(lab, 2):
+            wait_for("its silence there", lambda: "Not seen" in other.cli("list", "--long").stdout, 15)
+            asking = subprocess.Popen([BINARY, "release", "--i-stopped-it", "--reason", "it looks gone", "--config", other.config,
+                                       "--timeout", "20s" if catches_up else "3s"],
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            if catches_up:
+                time.sleep(2.5)  # longer than the lease is watched
+                assert asking.poll() is None
+            else:
+                asking.wait(10)
+        out, said = asking.communicate(timeout=20)
+    finally:
+        other.node.query("SET GLOBAL wsrep_provider_options = 'gcs.fc_limit = 16'")
+    assert asking.returncode == FAILED, (out, said)
+    assert ("its sidecar is alive" if catches_up else "nobody knows whether the leader is alive") in said, (out, said)
+    assert other.node.causal("SELECT COUNT(*) FROM galera_lease.request WHERE lease = %s", group.lease) == ((0,),)
+    time.sleep(1)
+    assert leader.role() == "leader" and [span[2] for span in group.observer.spans()] == [1]
 
 
 # ---- why does it not lead?

@@ -184,9 +184,9 @@ static void test_init(void **state)
     assert_true(sync_facts(sync)->instance != 0 && sync_facts(sync)->primary);
     struct lease_row row;
     bool found = false;
-    assert_int_equal(sync_lease(sync, "cmon", &row, &found, &error), SYNC_OK);
+    assert_int_equal(sync_lease(sync, false, "cmon", &row, &found, &error), SYNC_OK);
     assert_true(found && row.state == LEASE_ROW_FREE && row.ttl_ms == 20000 && row.epoch_table == 0);
-    assert_int_equal(sync_lease(sync, "other", &row, &found, &error), SYNC_OK);
+    assert_int_equal(sync_lease(sync, false, "other", &row, &found, &error), SYNC_OK);
     assert_false(found);
     sync_close(sync);
     assert_null(open_as("sc", "wrong", true, &error));
