@@ -62,8 +62,10 @@ int session_config(const struct cli_options *options, bool verify_hooks, struct 
 int session_load(const struct cli_options *options, bool verify_hooks, struct config *ret,
                  struct config_errors *errors);
 
-/* Connects as the sidecar would. CLI_OK, or an exit code after a line on stderr. */
-int session_open(const struct cli_options *options, const struct config *config, struct sync **ret);
+/* Connects as the sidecar would; @writes: if it can, to a node that takes writes. CLI_OK, or an exit code
+ * after a line on stderr. */
+int session_open(const struct cli_options *options, const struct config *config, bool writes,
+                 struct sync **ret);
 
 /* The row of the lease; @causal as in sync_query(). CLI_OK, or an exit code after a line on stderr
  * (CLI_NO_LEADER: there is no such lease). */

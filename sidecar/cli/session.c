@@ -27,7 +27,7 @@ int session_config(const struct cli_options *o, bool verify_hooks, struct config
     return session_load(o, verify_hooks, ret, &errors);
 }
 
-int session_open(const struct cli_options *o, const struct config *c, struct sync **ret)
+int session_open(const struct cli_options *o, const struct config *c, bool writes, struct sync **ret)
 {
     static struct access_endpoint endpoints[CONFIG_ENDPOINTS_MAX];
     static struct access_tls tls;
@@ -40,6 +40,7 @@ int session_open(const struct cli_options *o, const struct config *c, struct syn
                             .limit_ns = o->timeout_ns,
                             .lease_rules = true,
                             .standalone = c->standalone,
+                            .writes = writes,
                             .errors = errors};
     struct sync_error error = {0};
 

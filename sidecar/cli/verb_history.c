@@ -110,7 +110,7 @@ int verb_history(const struct cli_options *o)
     int r = session_config(o, false, &config);
 
     if (r == CLI_OK)
-        r = session_open(o, &config, &sync);
+        r = session_open(o, &config, false, &sync);
     if (r == CLI_OK)
         r = session_lease(sync, false, config.name, &row); /* a lease that is not there has no history */
     if (r == CLI_OK)

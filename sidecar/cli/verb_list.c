@@ -38,7 +38,7 @@ static int look(const struct cli_options *o, const struct config *config)
     struct sync_error error = {0};
     struct lease_row row;
     size_t count = 0;
-    int r = session_open(o, config, &sync);
+    int r = session_open(o, config, false, &sync);
 
     if (r == CLI_OK)
         r = session_lease(sync, false, config->name, &row);

@@ -227,7 +227,7 @@ static int database_status(const struct cli_options *o, const struct config *c)
     struct sync_error error = {0};
     struct lease_row row;
     size_t count = 0;
-    int r = session_open(o, c, &sync);
+    int r = session_open(o, c, false, &sync);
 
     if (r == CLI_OK)
         r = session_lease(sync, false, c->name, &row);

@@ -47,7 +47,7 @@ static bool ask_elsewhere(const struct cli_options *o, const struct config *c, s
         return false;
     rest.timeout_ns = until - now;
     *sync = sync_close(*sync);
-    return session_open(&rest, c, sync) == CLI_OK;
+    return session_open(&rest, c, false, sync) == CLI_OK;
 }
 
 static int await_outcome(const struct cli_options *o, const struct config *c, struct sync **sync,
@@ -219,7 +219,7 @@ static int steer(const struct cli_options *o, enum rows_action action)
     if (r == CLI_OK && action == ROWS_RELEASE)
         r = enough_time(o, &config.timing);
     if (r == CLI_OK)
-        r = session_open(o, &config, &sync);
+        r = session_open(o, &config, true, &sync);
     if (r != CLI_OK)
         return r;
     struct sync_ask wanted = {.action = action,

@@ -88,31 +88,63 @@ static int try_endpoint(struct sync *sync, const struct sync_config *config, siz
     return r;
 }
 
-int sync_open(const struct sync_config *config, struct sync **ret_sync, struct sync_error *ret_error)
+/* A write would be refused there, or may meet one that lags. */
+static bool fit(const struct sync_config *config, const struct worker_facts *facts)
 {
+    return !config->writes || (facts->writable && (facts->synced || !facts->galera));
+}
+
+/* Of those that are not fit, for want of another: the first that may be written to, else the first. */
+static void set_aside(struct sync *sync, struct worker **spare)
+{
+    bool better = *spare && worker_facts(sync->worker)->writable && !worker_facts(*spare)->writable;
+
+    if (*spare && !better) {
+        sync->worker = worker_abandon(sync->worker);
+        return;
+    }
+    worker_abandon(*spare);
+    *spare = sync->worker;
+    sync->worker = NULL;
+}
+
+static int connect_first(struct sync *sync, const struct sync_config *config, struct sync_error *ret_error)
+{
+    struct worker *spare = NULL;
     int r = SYNC_UNREACHABLE;
 
+    for (size_t i = 0; i < config->endpoint_count; i++) {
+        /* A silent endpoint takes at most its share: the last one, and the spare, get a chance, too. */
+        size_t shares = config->endpoint_count - i + (spare ? 1 : 0);
+        uint64_t now_ns = monotonic_ns();
+        uint64_t left_ns = sync->end_ns > now_ns ? sync->end_ns - now_ns : 0;
+        r = try_endpoint(sync, config, i, now_ns + left_ns / shares, ret_error);
+        if (r < 0 || (r == SYNC_OK && fit(config, sync_facts(sync)))) {
+            worker_abandon(spare);
+            return r;
+        }
+        if (r == SYNC_OK)
+            set_aside(sync, &spare);
+        else if (config->errors)
+            config->errors[i] = *ret_error;
+    }
+    sync->worker = spare;
+    return spare ? SYNC_OK : SYNC_UNREACHABLE;
+}
+
+int sync_open(const struct sync_config *config, struct sync **ret_sync, struct sync_error *ret_error)
+{
     *ret_error = (struct sync_error){.answer = LEASE_ANSWER_REFUSED};
     struct sync *sync = calloc(1, sizeof(*sync));
     if (!sync)
         return -ENOMEM;
     sync->end_ns = monotonic_ns() + config->limit_ns;
-    for (size_t i = 0; i < config->endpoint_count; i++) {
-        /* A silent endpoint takes at most its share, so that the last one gets a chance, too. */
-        uint64_t now_ns = monotonic_ns();
-        uint64_t left_ns = sync->end_ns > now_ns ? sync->end_ns - now_ns : 0;
-        r = try_endpoint(sync, config, i, now_ns + left_ns / (config->endpoint_count - i), ret_error);
-        if (r == SYNC_OK) {
-            *ret_sync = sync;
-            return SYNC_OK;
-        }
-        if (r < 0)
-            break;
-        if (config->errors)
-            config->errors[i] = *ret_error;
-    }
-    sync_close(sync);
-    return r < 0 ? r : SYNC_UNREACHABLE;
+    int r = connect_first(sync, config, ret_error);
+    if (r == SYNC_OK)
+        *ret_sync = sync;
+    else
+        sync_close(sync);
+    return r;
 }
 
 struct sync *sync_close(struct sync *sync)

@@ -30,6 +30,7 @@ struct sync_config {
     bool lease_rules;             /* demand a Galera node with a schema that this program knows */
     bool standalone;              /* ... but it need not be a Galera node */
     bool dirty_reads;             /* read also where there is no quorum; what is read may be old */
+    bool writes;                  /* prefer an endpoint that is writable and has caught up */
     struct sync_error *errors;    /* NULL, or room for one an endpoint: why it will not do */
 };
 
@@ -43,7 +44,8 @@ enum sync_result {
 
 struct sync;
 
-/* Connects to the first endpoint that answers. 0, enum sync_result, or -errno. */
+/* Connects to the first endpoint that answers; if none of them is as wanted, to one that is not. 0, enum
+ * sync_result, or -errno. */
 int sync_open(const struct sync_config *config, struct sync **ret_sync, struct sync_error *ret_error);
 struct sync *sync_close(struct sync *sync); /* takes NULL, returns NULL */
 static inline void sync_closep(struct sync **sync)

@@ -96,6 +96,8 @@ ACCOUNTS = {
     "test_follower_from_the_start": DIED + EXPIRED,
     "test_back_to_the_first_endpoint": LED,
     "test_leaders_node_refuses": LED + "; L demoting shutdown 1",
+    "test_verbs_write_through_an_endpoint_that_takes_writes":
+        LED + "; L hold hold 1; L demoting step-down 1; L stopped step-down 1; L released step-down 1",
     "test_first_endpoint_has_no_connection_left": NOTHING,
     "test_leaders_node_has_no_connection_left": NOTHING,
     "test_password_rotated_file_first": NOTHING,

@@ -127,6 +127,37 @@ def test_leaders_node_refuses(three, name, bad, error):
         terminate_at_once(leader, 4)
 
 
+def test_verbs_write_through_an_endpoint_that_takes_writes(group):
+    """The first takes none, or may lag without limit; where there is no other, its own word is told."""
+    leader, asked = group.add(1), group.add(2)
+    group.init()
+    leader.start()
+    group.wait_leader(10)
+    words = ("hold", "--for", "20s", "--reason", "test")
+
+    def calls():
+        return int(asked.node.query("SHOW GLOBAL STATUS LIKE 'Com_call_procedure'")[0][1])
+
+    def through(*endpoints):
+        asked.endpoints = endpoints
+        asked.write_config()
+
+    through(f"unix:{asked.node.socket}", f"unix:{leader.node.socket}")
+    with setting(asked.node, "read_only", 1):
+        done = asked.cli(*words)
+        assert done.returncode == 0 and "done" in done.stdout, done.stdout + done.stderr
+        through(f"unix:{asked.node.socket}", f"unix:{asked.dir}/none")
+        refused = asked.cli(*words)
+        assert refused.returncode == 1 and "--read-only" in refused.stderr, refused.stdout + refused.stderr
+    through(f"unix:{asked.node.socket}", f"unix:{leader.node.socket}")
+    before = calls()
+    with setting(asked.node, "wsrep_desync", 1):
+        done = asked.cli("step-down")
+        assert done.returncode == 0 and "done" in done.stdout, done.stdout + done.stderr
+    assert calls() == before
+    assert asked.cli("alarm ack", "--reason", "test").returncode == 1 and calls() > before  # well again, it is the first
+
+
 def test_first_endpoint_has_no_connection_left(group, lab):
     member = group.add(1)
     member.endpoints = [f"unix:{member.node.socket}"] + [f"{n.address}:3306" for n in lab.nodes[1:]]
