@@ -15,6 +15,8 @@
 #define POLL_NS          50000000
 #define RELEASE_RENEWALS 2 /* that do not come, before a lease is taken from its holder ... */
 #define RELEASE_SLACK_NS (500 * LEASE_NS_PER_MS) /* ... and what else must be done in the time limit */
+#define LOOK_SHARE       3                       /* of the time left, for one look at the outcome ... */
+#define LOOK_LEAST_NS    LEASE_NS_PER_S          /* ... but so long at least */
 #define ERROR_SIGNAL     1644                    /* ER_SIGNAL_EXCEPTION */
 
 /* @outcome NULL: it is not known, or was not waited for. */
@@ -36,8 +38,22 @@ static int print_outcome(const struct cli_options *o, uint64_t request, const ch
     return r;
 }
 
-/* The node that was asked is gone: the others know as well. */
-static bool ask_elsewhere(const struct cli_options *o, const struct config *c, struct sync **sync,
+/* The endpoint that was in use comes last: one that is silent would take its share of the time again. */
+static void turn_to_next(struct config *c, const char *used)
+{
+    for (size_t i = 0; i + 1 < c->endpoint_count; i++) {
+        if (strcmp(c->endpoints[i], used) == 0) {
+            char next[CONFIG_TEXT_MAX];
+
+            memcpy(next, c->endpoints[i + 1], sizeof(next));
+            memcpy(c->endpoints[i + 1], c->endpoints[i], sizeof(next));
+            memcpy(c->endpoints[i], next, sizeof(next));
+        }
+    }
+}
+
+/* The node that was asked is gone, or silent: the others know as well. */
+static bool ask_elsewhere(const struct cli_options *o, struct config *c, struct sync **sync, const char *used,
                           uint64_t until)
 {
     struct cli_options rest = *o;
@@ -47,21 +63,32 @@ static bool ask_elsewhere(const struct cli_options *o, const struct config *c, s
         return false;
     rest.timeout_ns = until - now;
     *sync = sync_close(*sync);
+    turn_to_next(c, used);
     return session_open(&rest, c, false, sync) == CLI_OK;
 }
 
-static int await_outcome(const struct cli_options *o, const struct config *c, struct sync **sync,
-                         uint64_t request, uint64_t until)
+/* A silent node must leave time to ask another. */
+static uint64_t look_limit(uint64_t until)
+{
+    uint64_t now = clocks_boot_ns(), share = now < until ? (until - now) / LOOK_SHARE : 0;
+
+    return share > LOOK_LEAST_NS ? share : LOOK_LEAST_NS;
+}
+
+static int await_outcome(const struct cli_options *o, struct config *c, struct sync **sync, uint64_t request,
+                         uint64_t until)
 {
     char claimed_by[ROWS_TEXT_MAX + 1], outcome[ROWS_TEXT_MAX + 1];
     struct sync_error error = {0};
 
     for (;;) {
-        int r = sync_request_outcome(*sync, request, claimed_by, outcome, &error);
+        int r = sync_request_outcome(*sync, request, look_limit(until), claimed_by, outcome, &error);
 
         if (r != 0) {
             nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
-            if (ask_elsewhere(o, c, sync, until))
+            /* Another node may have to apply the request first: that one is not left for it. */
+            if (r == SYNC_MALFORMED ? clocks_boot_ns() < until
+                                    : ask_elsewhere(o, c, sync, error.endpoint, until))
                 continue;
             session_failed("the request is written and stays; galera-lease history tells its outcome, "
                            "which cannot be read now",

@@ -167,13 +167,13 @@ const char *sync_endpoint(const struct sync *sync)
     return sync->worker ? worker_config(sync->worker)->endpoint.text : "";
 }
 
-static int query(struct sync *sync, enum worker_kind kind, bool causal, const char *sql,
+static int query(struct sync *sync, uint64_t end_ns, enum worker_kind kind, bool causal, const char *sql,
                  struct table **ret_table, struct sync_error *ret_error)
 {
     struct worker_result result = {};
 
     *ret_error = (struct sync_error){.answer = LEASE_ANSWER_REFUSED};
-    int r = perform(sync, sync->end_ns, kind, causal, sql, &result, ret_error);
+    int r = perform(sync, end_ns, kind, causal, sql, &result, ret_error);
     if (r == SYNC_OK)
         *ret_table = result.table;
     return r;
@@ -182,7 +182,7 @@ static int query(struct sync *sync, enum worker_kind kind, bool causal, const ch
 int sync_query(struct sync *sync, bool causal, const char *sql, struct table **ret_table,
                struct sync_error *ret_error)
 {
-    return query(sync, WORKER_READ, causal, sql, ret_table, ret_error);
+    return query(sync, sync->end_ns, WORKER_READ, causal, sql, ret_table, ret_error);
 }
 
 int sync_exec(struct sync *sync, const char *sql, uint64_t *ret_changed, struct sync_error *ret_error)
@@ -243,7 +243,7 @@ static int ask(struct sync *sync, const char *sql, uint64_t *ret_request, struct
 {
     __attribute__((cleanup(table_freep))) struct table *table = NULL;
 
-    int r = query(sync, WORKER_CALL, false, sql, &table, ret_error);
+    int r = query(sync, sync->end_ns, WORKER_CALL, false, sql, &table, ret_error);
     if (r != SYNC_OK)
         return r;
     return table_u64(table, 0, 0, ret_request) ? SYNC_OK : SYNC_MALFORMED;
@@ -276,9 +276,10 @@ int sync_request(struct sync *sync, const struct sync_ask *wanted, uint64_t *ret
     return statement_end(&s) < 0 ? statement_end(&s) : ask(sync, sql, ret_request, ret_error);
 }
 
-int sync_request_outcome(struct sync *sync, uint64_t request, char *ret_claimed_by, char *ret_outcome,
-                         struct sync_error *ret_error)
+int sync_request_outcome(struct sync *sync, uint64_t request, uint64_t limit_ns, char *ret_claimed_by,
+                         char *ret_outcome, struct sync_error *ret_error)
 {
+    uint64_t end_ns = monotonic_ns() + limit_ns;
     __attribute__((cleanup(table_freep))) struct table *table = NULL;
     struct statement s;
     char sql[256];
@@ -286,7 +287,8 @@ int sync_request_outcome(struct sync *sync, uint64_t request, char *ret_claimed_
     statement_init(&s, sql, sizeof(sql));
     statement_add(&s, "SELECT claimed_by, outcome FROM galera_lease.request WHERE id = %llu",
                   (unsigned long long)request);
-    int r = sync_query(sync, false, sql, &table, ret_error);
+    int r = query(sync, end_ns < sync->end_ns ? end_ns : sync->end_ns, WORKER_READ, false, sql, &table,
+                  ret_error);
     if (r != SYNC_OK)
         return r;
     if (table->rows != 1)

@@ -80,6 +80,8 @@ struct sync_ask {
 };
 int sync_request(struct sync *sync, const struct sync_ask *wanted, uint64_t *ret_request,
                  struct sync_error *ret_error);
-/* How a request stands: @ret_claimed_by and @ret_outcome (ROWS_*_MAX + 1 bytes) are "" until it is. */
-int sync_request_outcome(struct sync *sync, uint64_t request, char *ret_claimed_by, char *ret_outcome,
-                         struct sync_error *ret_error);
+/* How a request stands: @ret_claimed_by and @ret_outcome (ROWS_*_MAX + 1 bytes) are "" until it is.
+ * @limit_ns: of this look; SYNC_TIMEOUT after it. SYNC_MALFORMED also where the request is not applied yet.
+ */
+int sync_request_outcome(struct sync *sync, uint64_t request, uint64_t limit_ns, char *ret_claimed_by,
+                         char *ret_outcome, struct sync_error *ret_error);

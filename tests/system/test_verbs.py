@@ -175,6 +175,27 @@ def test_the_node_that_was_asked_dies_before_the_outcome(group, endpoints):
         assert asking.returncode == TIMEOUT and "the request is written and stays" in said, (out, said)
 
 
+def test_the_node_that_was_asked_falls_silent_before_the_outcome(group, lab):
+    """It resets nothing, and says nothing: its connection alone would take all of the time limit."""
+    leader, asked = group.add(1), group.add(2)
+    leader.endpoints = [f"unix:{leader.node.socket}", f"{lab.nodes[2].address}:3306"]
+    leader.hook["demote"] = hook_script(leader, "demote", f"[ $GALERA_LEASE_REASON = start ] || sleep 1\nexec {leader.hook['demote']}\n")
+    asked.endpoints = [f"unix:{n.socket}" for n in (asked.node, leader.node)]
+    group.init()
+    asked.write_config()
+    leader.start()
+    group.wait_leader(15)
+    asking = subprocess.Popen([BINARY, "step-down", "--config", asked.config, "--timeout", "20s"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+    wait_for("its claim", lambda: leader.node.query("SELECT 1 FROM galera_lease.request WHERE lease = %s AND claimed_by <> ''", group.lease), 5)
+    asked.node.signal(signal.SIGSTOP)
+    try:
+        out, said = asking.communicate(timeout=30)
+    finally:
+        asked.node.signal(signal.SIGCONT)
+    assert asking.returncode == OK and f"{leader.name}: done" in out, (out, said)
+
+
 # ---- release asks a node that lags
 
 @pytest.mark.parametrize("catches_up", [True, False])

@@ -380,7 +380,7 @@ static void test_compare_and_set(void **state)
     wait_answer(client, &seen);
     assert_true(seen.last.answer == LEASE_ANSWER_ROW && seen.last.request_count == 0);
     char claimed[ROWS_WORD_MAX + 1], outcome[ROWS_TEXT_MAX + 1];
-    assert_int_equal(sync_request_outcome(op, request, claimed, outcome, &error), SYNC_OK);
+    assert_int_equal(sync_request_outcome(op, request, LEASE_NS_PER_S, claimed, outcome, &error), SYNC_OK);
     assert_string_equal(claimed, "n1");
     assert_string_equal(outcome, "done");
     sync_close(op);
