@@ -4,6 +4,8 @@ import select
 import threading
 import time
 
+from sidecars import wait_for
+
 
 class Observer:
     """Notes the true end of every controller process through a pidfd, from its first tick on."""
@@ -105,3 +107,15 @@ class Observer:
                 if b[3] <= a[4] and a[1] != b[1]:
                     problems.append(f"overlap of {(a[4] - b[3]) / 1e6:.1f} ms: {a} and {b}")
         return problems
+
+
+def spans(group):
+    return group.observer.spans()
+
+
+def watched(group):
+    wait_for("the watch on the controller", lambda: group.observer.watched, 5)
+
+
+def stopped(group, timeout):
+    wait_for("the controller's end", lambda: not group.observer.watched, timeout)

@@ -3,7 +3,7 @@ What each fault leaves to be read the morning after: who did what, for which rea
 first that leads in the part where it stands first, O another one; other lines may stand between. The logs are asked; and the history
 must not contradict them (lib/account.py).
 """
-FAULTS = ("test_sidecar", "test_cluster", "test_faults", "test_endpoints", "test_story", "test_hold")
+FAULTS = ("test_sidecar", "test_cluster", "test_faults", "test_hands", "test_disk", "test_roles", "test_endpoints", "test_story", "test_hold")
 
 LED = "L acquired free 1; L promoting free 1; L leading free 1"
 ENDED = "; L demoting shutdown *"
@@ -48,7 +48,7 @@ ACCOUNTS = {
     "test_another_node_killed_is_a_stall_only": LED + "; L demoting shutdown 1",
     "test_leaders_host_cut_off": LED + "; L demoting deadline 1" + EXPIRED,
     "test_whole_cluster_down_and_up": CUT + "; * acquired expired 2; * leading expired 2",
-    # test_faults
+    # test_faults, test_hands, test_disk, test_roles
     "test_whole_cluster_without_quorum": CUT + "; * acquired * 2; * leading * 2",
     "test_commit_outcome_unknown": NOTHING,
     "test_applier_held_longer_than_the_budget": LED + "; L demoting deadline 1; * acquired * 2; * leading * 2",

@@ -12,15 +12,20 @@ import time
 import pytest
 import sabotage
 import test_cluster
+import test_disk
 import test_endpoints
 import test_faults
+import test_hands
 import test_hold
+import test_roles
 import test_sidecar
 import test_story
 from mutant import Mutants
 from sidecars import wait_for
-from test_endpoints import crooked, passwords  # noqa: F401 fixtures of the rows
-from test_faults import schema, slow_claims, small_disk  # noqa: F401
+from test_disk import small_disk  # noqa: F401 fixtures of the rows
+from test_endpoints import crooked, passwords  # noqa: F401
+from test_hands import schema  # noqa: F401
+from test_roles import slow_claims  # noqa: F401
 
 pytestmark = pytest.mark.deep
 
@@ -56,28 +61,28 @@ ROWS = [
     (test_faults.test_commit_outcome_unknown, sabotage.own_node_only, "", {}),
     (test_faults.test_applier_held_longer_than_the_budget, sabotage.nothing_stops, ENDS, {}),
     (test_faults.test_ddl_longer_than_the_budget, sabotage.nothing_stops, ENDS, {}),
-    (test_faults.test_schema_dropped_while_leading, sabotage.nothing_stops, ENDS, {}),
-    (test_faults.test_schema_of_another_version_at_start, "schema-of-any-version", "timed out", {}),
-    (test_faults.test_schema_of_another_version_while_one_leads, sabotage.nothing_stops, ENDS, {}),
+    (test_hands.test_schema_dropped_while_leading, sabotage.nothing_stops, ENDS, {}),
+    (test_hands.test_schema_of_another_version_at_start, "schema-of-any-version", "timed out", {}),
+    (test_hands.test_schema_of_another_version_while_one_leads, sabotage.nothing_stops, ENDS, {}),
     (test_faults.test_database_away_at_start, sabotage.nobody_leads, LEADER, {}),
-    *[(test_faults.test_hands_in_the_database_while_following, sabotage.guardian_never_fences, OVERLAP, {"what": what})
+    *[(test_hands.test_hands_in_the_database_while_following, sabotage.guardian_never_fences, OVERLAP, {"what": what})
       for what in ("row_edited", "schema_dropped", "epoch_lowered", "ttl_absurd")],
-    (test_faults.test_hands_in_the_database_while_following, sabotage.only_the_first_leads, LEADER, {"what": "row_deleted"}),
+    (test_hands.test_hands_in_the_database_while_following, sabotage.only_the_first_leads, LEADER, {"what": "row_deleted"}),
     (test_faults.test_wall_clock_an_hour_off, "clocks-on-wall-time", "", {}),
-    (test_faults.test_state_file_that_does_not_count, sabotage.nothing_stops, ENDS, {"spoil": test_faults.truncated, "says": "damaged"}),
-    (test_faults.test_state_file_that_does_not_count, "r7-resume-in-another-boot", "", {"spoil": test_faults.of_another_boot, "says": "event=state"}),
-    (test_faults.test_state_disk_that_takes_nothing_while_leading, "r7-release-keeps-the-stored-deadline", "", {"spoil": test_faults.fill}),
-    (test_faults.test_state_disk_read_only_at_start, "r7-two-sidecars-on-one-host", "", {}),
-    *[(test_faults.test_terminated_in_every_role, sabotage.only_the_first_leads, "the other to lead", {"role": role})
+    (test_disk.test_state_file_that_does_not_count, sabotage.nothing_stops, ENDS, {"spoil": test_disk.truncated, "says": "damaged"}),
+    (test_disk.test_state_file_that_does_not_count, "r7-resume-in-another-boot", "", {"spoil": test_disk.of_another_boot, "says": "event=state"}),
+    (test_disk.test_state_disk_that_takes_nothing_while_leading, "r7-release-keeps-the-stored-deadline", "", {"spoil": test_disk.fill}),
+    (test_disk.test_state_disk_read_only_at_start, "r7-two-sidecars-on-one-host", "", {}),
+    *[(test_roles.test_terminated_in_every_role, sabotage.only_the_first_leads, "the other to lead", {"role": role})
       for role in ("boot", "acquiring", "promoting", "leader", "demoting", "fenced")],
-    (test_faults.test_terminated_in_every_role, "term-is-lost", "timed out", {"role": "follower"}),
-    *[(test_faults.test_killed_in_every_role, sabotage.starts_once, "two members at rest", {"role": role, "later": False})
-      for role in test_faults.ROLES],
-    *[(test_faults.test_killed_in_every_role, sabotage.guardian_never_fences, OVERLAP, {"role": role, "later": True})
+    (test_roles.test_terminated_in_every_role, "term-is-lost", "timed out", {"role": "follower"}),
+    *[(test_roles.test_killed_in_every_role, sabotage.starts_once, "two members at rest", {"role": role, "later": False})
+      for role in test_roles.ROLES],
+    *[(test_roles.test_killed_in_every_role, sabotage.guardian_never_fences, OVERLAP, {"role": role, "later": True})
       for role in ("leader", "demoting", "fenced")],
-    (test_faults.test_sidecar_and_guardian_frozen_together, sabotage.nothing_stops, "its end", {"first": "guardian"}),
-    (test_faults.test_sidecar_and_guardian_frozen_together, "r5-a-frozen-guardian-is-waited-for", "its end", {"first": "sidecar"}),
-    (test_faults.test_sidecar_and_guardian_frozen_for_a_moment, sabotage.time_is_short, "", {}),
+    (test_roles.test_sidecar_and_guardian_frozen_together, sabotage.nothing_stops, "its end", {"first": "guardian"}),
+    (test_roles.test_sidecar_and_guardian_frozen_together, "r5-a-frozen-guardian-is-waited-for", "its end", {"first": "sidecar"}),
+    (test_roles.test_sidecar_and_guardian_frozen_for_a_moment, sabotage.time_is_short, "", {}),
     *[(test_endpoints.test_leader_goes_on_through_the_next, sabotage.first_endpoint_only, "another endpoint", {"mode": mode})
       for mode in ("silent", "garbage", "reset")],
     *[(test_endpoints.test_follower_from_the_start, sabotage.first_endpoint_only, "a follower", {"mode": mode})
@@ -91,7 +96,7 @@ ROWS = [
     (test_endpoints.test_password_wrong_steps_down_then_leads_again, sabotage.nothing_stops, "no controller", {}),
     (test_story.test_row_that_went_back_is_an_alarm_that_lasts, sabotage.nothing_stops, ENDS, {}),
     (test_story.test_row_deleted_while_leading, sabotage.nothing_stops, ENDS, {}),
-    (test_faults.test_state_disk_full_at_start, "r8-promote-before-it-is-remembered", "", {}),
+    (test_disk.test_state_disk_full_at_start, "r8-promote-before-it-is-remembered", "", {}),
     (test_story.test_counter_edited_while_leading_is_a_twin, "r2-twin-is-adopted", ENDS, {}),
     (test_story.test_ttl_edited_while_leading_is_overwritten, "r1-a-renewal-leaves-the-ttl", "the leader's own ttl", {}),
     (test_sidecar.test_step_down_that_loses_the_lease_says_so, "r2-another-nonce-is-waited-out", "", {}),
