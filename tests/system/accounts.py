@@ -1,7 +1,8 @@
 """
 What each fault leaves to be read the morning after: who did what, for which reason, under which epoch, in that order. L is the
-first that leads in the part where it stands first, O another one; other lines may stand between. The logs are asked; and the history
-must not contradict them (lib/account.py).
+first that leads in the part where it stands first, O another one; other lines may stand between. Several stories of one test run side
+by side: whoever is quick has the lease before the one that gave it back hears that it did. The logs are asked; and the history must not
+contradict them (lib/account.py).
 """
 FAULTS = ("test_sidecar", "test_cluster", "test_faults", "test_hands", "test_disk", "test_roles", "test_endpoints", "test_story", "test_hold")
 
@@ -14,8 +15,15 @@ RESUMED = "; L acquired resume 1; L promoting resume 2; L leading resume 2"
 CUT = LED + "; L demoting deadline 1"
 DIED = LED + "; L fence sidecar-died 1"
 TWIN = LED + "; L lost twin 1; L fenced twin *; L fence ordered 1; L stopped twin *"
-TRIED = "L acquired free 1; L promoting free 1; L demoting promote-failed 1; L stopped promote-failed 1; L released promote-failed 1"
-STEPPED = LED + "; L demoting step-down 1; L stopped step-down 1; L released step-down 1"
+
+
+def left(reason, begun=LED, then=HANDED, forced=""):
+    """L stops for that reason, and gives the lease back; O goes on."""
+    stop = f"L demoting {reason} 1{forced}; L stopped {reason} 1"
+    return f"{begun}; {stop}{then}", f"{stop}; L released {reason} 1"
+
+
+FORCED = "; L unstopped step-down 1; L fence ordered 1"
 
 ACCOUNTS = {
     # test_sidecar
@@ -25,24 +33,24 @@ ACCOUNTS = {
     "test_sidecar_killed_for_good": DIED + EXPIRED,
     "test_sidecar_frozen_past_its_deadline": LED + "; L fence deadline 1; O acquired expired 2; O leading expired 2; L fenced guardian 1; L lost lost 1",
     "test_guardian_killed_once_comes_back": NOTHING,
-    "test_guardian_killed_again_and_again_steps_down": LED + "; L demoting guardian 1; L stopped guardian 1; L released guardian 1" + HANDED,
+    "test_guardian_killed_again_and_again_steps_down": left("guardian"),
     "test_controller_dies_is_restarted_then_released":
-        LED + "; L demoting unhealthy 1; L stopped unhealthy 1; L promoting unhealthy 2; L leading unhealthy 2; L demoting unhealthy 2; "
-        "L promoting unhealthy 3; L leading unhealthy 3; L demoting unhealthy 3; L stopped unhealthy 3; L released unhealthy 3; "
-        "O acquired free 4; O leading free 4",
+        (LED + "; L demoting unhealthy 1; L stopped unhealthy 1; L promoting unhealthy 2; L leading unhealthy 2; L demoting unhealthy 2; "
+         "L promoting unhealthy 3; L leading unhealthy 3; L demoting unhealthy 3; L stopped unhealthy 3; O acquired free 4; O leading free 4",
+         "L stopped unhealthy 3; L released unhealthy 3"),
     "test_controller_started_behind_our_back_is_stopped": LED + "; O rogue rogue *; O demoting rogue *; O stopped rogue *",
     "test_stubborn_controller_leaves_nothing_behind":
-        LED + "; L demoting step-down 1; L unstopped step-down 1; L fence ordered 1; L stopped step-down 1; L released step-down 1" + HANDED,
+        left("step-down", forced=FORCED),
     "test_stubborn_controller_without_cgroups": DIED + EXPIRED,
     "test_a_part_of_the_fence_that_hangs": DIED + EXPIRED,
     "test_demote_hangs_is_fenced_never_released_early":
-        LED + "; L demoting step-down 1; L unstopped step-down 1; L fence ordered 1; L stopped step-down 1; L released step-down 1" + HANDED,
+        left("step-down", forced=FORCED),
     "test_step_down_that_loses_the_lease_says_so": LED + "; L demoting step-down 1; L lost lost 1; L fenced lost *; L fence ordered 1; L stopped lost *",
-    "test_promote_fails_or_hangs_another_tries": TRIED + HANDED,
+    "test_promote_fails_or_hangs_another_tries": left("promote-failed", begun="L acquired free 1; L promoting free 1"),
     "test_killed_with_its_guardian_during_a_slow_promote": "L acquired free 1; L promoting free 1" + RESUMED,
-    "test_terminate_releases": LED + "; L demoting shutdown 1; L stopped shutdown 1; L released shutdown 1" + HANDED,
-    "test_terminate_twice_changes_nothing": LED + "; L demoting shutdown 1; L stopped shutdown 1; L released shutdown 1",
-    "test_twenty_elections_in_a_row": STEPPED + "; * released step-down 20; * acquired free 21; * leading free 21",
+    "test_terminate_releases": left("shutdown"),
+    "test_terminate_twice_changes_nothing": left("shutdown", then=""),
+    "test_twenty_elections_in_a_row": left("step-down", then="; * stopped step-down 20; * acquired free 21; * leading free 21"),
     # test_cluster
     "test_leaders_node_killed_same_leader_goes_on": NOTHING,
     "test_another_node_killed_is_a_stall_only": LED + "; L demoting shutdown 1",
@@ -63,18 +71,18 @@ ACCOUNTS = {
     "test_hands_in_the_database_while_following[epoch_lowered]": DIED + "; O regression regression *; O acquired expired 2; O leading expired 2",
     "test_hands_in_the_database_while_following[ttl_absurd]": DIED + HANDED,
     "test_wall_clock_an_hour_off": LED,
-    "test_state_disk_that_takes_nothing_while_leading": STEPPED + HANDED,
+    "test_state_disk_that_takes_nothing_while_leading": left("step-down"),
     "test_unhold_with_a_full_disk_keeps_no_other_request_waiting": LED + "; L hold hold 1; L demoting step-down 1; L stopped step-down 1",
     "test_state_disk_full_at_start": NOTHING,
     "test_state_disk_read_only_at_start": NOTHING,
     "test_state_file_that_does_not_count": DIED + "; L stopped start *; * acquired expired 2; * leading expired 2",
     "test_terminated_in_every_role[boot]": "* leading * *",
     "test_terminated_in_every_role[follower]": LED + "; O stopped start *; L demoting shutdown 1",
-    "test_terminated_in_every_role[acquiring]": "L acquired free 1; * released shutdown 1; O leading * *",
+    "test_terminated_in_every_role[acquiring]": ("L acquired free 1; O leading * *", "L acquired free 1; L released shutdown 1"),
     "test_terminated_in_every_role[promoting]":
-        "L acquired free 1; L promoting free 1; L demoting shutdown 1; L stopped shutdown 1; L released shutdown 1" + HANDED,
-    "test_terminated_in_every_role[leader]": LED + "; L demoting shutdown 1; L stopped shutdown 1; L released shutdown 1" + HANDED,
-    "test_terminated_in_every_role[demoting]": STEPPED + HANDED,
+        left("shutdown", begun="L acquired free 1; L promoting free 1"),
+    "test_terminated_in_every_role[leader]": left("shutdown"),
+    "test_terminated_in_every_role[demoting]": left("step-down"),
     "test_terminated_in_every_role[fenced]": TWIN + EXPIRED,
     "test_killed_in_every_role[boot-at_once]": "* leading * *",
     "test_killed_in_every_role[boot-after_ttl]": "* leading * *",
@@ -105,9 +113,10 @@ ACCOUNTS = {
     "test_password_wrong_from_the_start": "L stopped start 0",
     # test_story
     "test_a_restart_after_an_outage_loses_no_history": CUT,
-    "test_history_of_a_step_down": STEPPED + HANDED,
+    "test_history_of_a_step_down": left("step-down"),
     "test_row_that_went_back_is_an_alarm_that_lasts":
-        STEPPED + HANDED + "; O lost regression 2; O regression regression 2; O fenced regression *; O stopped regression *; * acquired expired 3; * leading expired 3",
+        left("step-down", then=HANDED + "; O lost regression 2; O regression regression 2; O fenced regression *; O stopped regression *; "
+             "* acquired expired 3; * leading expired 3"),
     "test_row_deleted_while_leading":
         LED + "; L no-row row-missing 1; L lost row-missing 1; L fenced row-missing *; L fence ordered 1; L stopped row-missing *; * acquired free 2; * leading free 2",
     "test_ttl_edited_while_leading_is_overwritten": NOTHING,

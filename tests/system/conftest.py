@@ -98,8 +98,10 @@ def judge_account(group, node, lines):
     assert contradictions(group) == [], "\n".join(lines)
     if node.module.__name__ in FAULTS:
         assert node.name in ACCOUNTS or node.originalname in ACCOUNTS, "a fault without an account: system/accounts.py"
-    untold = missing(ACCOUNTS.get(node.name, ACCOUNTS.get(node.originalname, "")), lines)
-    assert untold is None, f"the account does not tell {untold} at its place:\n" + "\n".join(lines)
+    stories = ACCOUNTS.get(node.name, ACCOUNTS.get(node.originalname, ""))
+    for story in (stories,) if isinstance(stories, str) else stories:
+        untold = missing(story, lines)
+        assert untold is None, f"the account does not tell {untold} at its place:\n" + "\n".join(lines)
 
 
 @pytest.fixture
