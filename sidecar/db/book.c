@@ -49,6 +49,18 @@ static bool kind_single(enum client_kind kind)
     return kind == CLIENT_HEARTBEAT || kind == CLIENT_ABANDON || kind_reads(kind);
 }
 
+/* What has not left yet is said as it is now: the last word of a sidecar is that it has ended. */
+static int say_instead(struct book_entry *entry, const char *sql)
+{
+    char *now = strdup(sql);
+
+    if (!now)
+        return -ENOMEM;
+    free(entry->sql);
+    entry->sql = now;
+    return 0;
+}
+
 int book_push(struct book *book, enum client_kind kind, uint64_t request, const char *sql)
 {
     struct book_entry entry = {.kind = kind,
@@ -56,9 +68,14 @@ int book_push(struct book *book, enum client_kind kind, uint64_t request, const 
                                .late =
                                    kind == CLIENT_EVENT || kind == CLIENT_FORGET || kind == CLIENT_ABANDON};
 
-    for (size_t i = 0; kind_single(kind) && i < book->count; i++)
-        if (book->queue[i].kind == kind)
+    for (size_t i = 0; kind_single(kind) && i < book->count; i++) {
+        if (book->queue[i].kind != kind)
+            continue;
+        if (kind != CLIENT_HEARTBEAT)
             return -EALREADY;
+        if (i > 0 || !book->sent)
+            return say_instead(&book->queue[i], sql);
+    }
     if (book->count >= CLIENT_QUEUE_MAX - (entry.late ? RESERVED : 0)) {
         book->dropped++;
         return -ENOBUFS;

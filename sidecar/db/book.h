@@ -42,7 +42,8 @@ struct book {
 void book_init(struct book *book, struct route *route, client_callback callback, void *userdata);
 void book_deinit(struct book *book);
 
-/* Queues one statement. 0, -EALREADY (one of a kind is there already), -ENOBUFS, -ENOMEM. */
+/* Queues one statement; a heartbeat takes the place of one that has not left yet. 0, -EALREADY (one of such a
+ * kind is there already), -ENOBUFS, -ENOMEM. */
 int book_push(struct book *book, enum client_kind kind, uint64_t request, const char *sql);
 
 /* Sends the first if it can go now. */

@@ -316,6 +316,18 @@ static void write_expect(struct client *client, struct seen *seen, enum lease_wr
     assert_int_equal(seen->last.id, 5);
 }
 
+static bool yes(struct sync *sync, const char *question)
+{
+    struct sync_error error;
+    struct table *table = NULL;
+    uint64_t answer = 0;
+
+    assert_int_equal(sync_query(sync, false, question, &table, &error), 0);
+    assert_true(table_u64(table, 0, 0, &answer));
+    table_free(table);
+    return answer == 1;
+}
+
 static void test_compare_and_set(void **state)
 {
     struct client_event told = {.number = 1, .at_ms = 1764028800123, .epoch = 43, .what = "acquired"};
@@ -348,12 +360,19 @@ static void test_compare_and_set(void **state)
     /* bookkeeping while held */
     struct client_heartbeat beat = {.heartbeat = 1, .epoch_seen = 43, .priority = 100, .role = "leader"};
     assert_int_equal(client_heartbeat(client, &beat), 0);
-    assert_int_equal(client_heartbeat(client, &beat), -EALREADY);
+    beat.role = "follower";
+    assert_int_equal(client_heartbeat(client, &beat), 0); /* in its place */
+    client_dispatch(client);                              /* it is under way ... */
+    beat.role = "ended";
+    assert_int_equal(client_heartbeat(client, &beat), 0); /* ... and this comes after it */
+    wait_answer(client, &seen);
+    assert_int_equal(seen.last.answer, LEASE_ANSWER_ROW);
     wait_answer(client, &seen);
     assert_int_equal(seen.last.answer, LEASE_ANSWER_ROW);
     struct sync_error error;
     struct sync *op = open_as("op", "o", true, &error);
     uint64_t request = 0;
+    assert_true(yes(op, "SELECT role = 'ended' FROM galera_lease.member"));
     assert_int_equal(
         sync_request(op, &(struct sync_ask){.action = ROWS_STEP_DOWN, .lease = "cmon", .why = "it's time"},
                      &request, &error),
