@@ -78,7 +78,7 @@ def promote_may_take_for_ever(member):
 
 def time_is_short(member):
     """So short a lease that what it should survive it does not."""
-    member.options["ttl"] = "1500ms"
+    member.options["ttl"] = "2500ms"
     member.options.pop("check_interval", None)
 
 
@@ -106,3 +106,10 @@ def keeps_its_password(member):
 
 def knows_the_next_password(member):
     _own_password(member, "rotated")
+
+
+def a_disk_of_its_own(member):
+    """Whatever becomes of the state folder that the test spoils, this one is well."""
+    member.options["state_dir"] = str(member.dir / "own-state")
+    (member.dir / "own-state").mkdir(exist_ok=True)
+    (member.dir / "own-state/process.conf").write_text(f'COMMAND="{member.command}"\n')
