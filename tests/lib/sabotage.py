@@ -113,3 +113,8 @@ def a_disk_of_its_own(member):
     member.options["state_dir"] = str(member.dir / "own-state")
     (member.dir / "own-state").mkdir(exist_ok=True)
     (member.dir / "own-state/process.conf").write_text(f'COMMAND="{member.command}"\n')
+
+
+def waits_for_ever(member):
+    """Instead of saying what is wrong."""
+    member.binary = script(member, "waits", "exec sleep 60\n")

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from observer import watched
 from sidecars import wait_for
 
 TTL = 6.0
@@ -67,6 +68,7 @@ def test_row_that_went_back_is_an_alarm_that_lasts(three):
     leader = three.leader()
     assert leader.cli("step-down").returncode == 0
     second = three.wait_leader(10, other_than=leader)
+    wait_for("the next controller", lambda: len(three.observer.spans()) == 2, 5)
     wait_for("everybody to have seen epoch 2", lambda: all(m.status().get("epoch", 0) >= 2 for m in three.members), 10)
     edit(three, "epoch = 1, counter = counter - 1")
     wait_for("the controller's end", lambda: not three.observer.watched, 5)
@@ -90,6 +92,7 @@ def test_row_that_went_back_is_an_alarm_that_lasts(three):
 
 def test_row_deleted_while_leading(three):
     leader = three.leader()
+    watched(three)
     three.lab.nodes[0].query("DELETE FROM galera_lease.epoch WHERE name = %s", (three.lease,))
     three.lab.nodes[0].query("DELETE FROM galera_lease.lease WHERE name = %s", (three.lease,))
     wait_for("the controller's end", lambda: not three.observer.watched, 5)
@@ -111,6 +114,7 @@ def test_ttl_edited_while_leading_is_overwritten(three):
 
 
 def test_counter_edited_while_leading_is_a_twin(three):
+    watched(three)
     edit(three, "counter = counter + 1000")
     wait_for("the controller's end", lambda: not three.observer.watched, 5)
     wait_for("the next leader", lambda: len(three.observer.spans()) == 2, 4 * TTL)
