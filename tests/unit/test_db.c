@@ -427,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_lease_row),
         cmocka_unit_test(test_member_and_request),
+        cmocka_unit_test(test_requests_left),
         cmocka_unit_test(test_quoting),
         cmocka_unit_test(test_writes),
         cmocka_unit_test(test_endpoints),
