@@ -1,6 +1,6 @@
 /* Preloaded: getrandom() fails while the file $NOENTROPY exists. The one thing that a sidecar cannot do
  * without, and that a test can take away: it ends as on any failed assertion. While the file $SLOWENTROPY
- * exists it takes 120 ms, and keeps the loop for as long. */
+ * exists it takes 300 ms, and keeps the loop for as long. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -18,6 +18,6 @@ ssize_t getrandom(void *buf, size_t length, unsigned flags)
     }
     path = getenv("SLOWENTROPY");
     if (path && access(path, F_OK) == 0)
-        nanosleep(&(struct timespec){.tv_nsec = 120000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
     return syscall(SYS_getrandom, buf, length, flags);
 }

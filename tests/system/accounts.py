@@ -9,9 +9,9 @@ FAULTS = ("test_sidecar", "test_cluster", "test_faults", "test_hands", "test_dis
 LED = "L acquired free 1; L promoting free 1; L leading free 1"
 ENDED = "; L demoting shutdown *"
 NOTHING = LED + ENDED  # one reign, and nothing in it
-EXPIRED = "; O acquired expired 2; O promoting expired 2; O leading expired 2"
-HANDED = "; O acquired free 2; O promoting free 2; O leading free 2"
-RESUMED = "; L acquired resume 1; L promoting resume 2; L leading resume 2"
+EXPIRED = "; O acquired expired 2; O promoting expired 2"
+HANDED = "; O acquired free 2; O promoting free 2"
+RESUMED = "; L acquired resume 1; L promoting resume 2"
 CUT = LED + "; L demoting deadline 1"
 DIED = LED + "; L fence sidecar-died 1"
 TWIN = LED + "; L lost twin 1; L fenced twin *; L fence ordered 1; L stopped twin *"
@@ -31,12 +31,12 @@ ACCOUNTS = {
     "test_follower_restart_disturbs_nobody": NOTHING,
     "test_sidecar_killed_is_fenced_and_resumes": DIED + RESUMED,
     "test_sidecar_killed_for_good": DIED + EXPIRED,
-    "test_sidecar_frozen_past_its_deadline": LED + "; L fence deadline 1; O acquired expired 2; O leading expired 2; L fenced guardian 1; L lost lost 1",
+    "test_sidecar_frozen_past_its_deadline": LED + "; L fence deadline 1; O acquired expired 2; O promoting expired 2; L fenced guardian 1; L lost lost 1",
     "test_guardian_killed_once_comes_back": NOTHING,
     "test_guardian_killed_again_and_again_steps_down": left("guardian"),
     "test_controller_dies_is_restarted_then_released":
         (LED + "; L demoting unhealthy 1; L stopped unhealthy 1; L promoting unhealthy 2; L leading unhealthy 2; L demoting unhealthy 2; "
-         "L promoting unhealthy 3; L leading unhealthy 3; L demoting unhealthy 3; L stopped unhealthy 3; O acquired free 4; O leading free 4",
+         "L promoting unhealthy 3; L leading unhealthy 3; L demoting unhealthy 3; L stopped unhealthy 3; O acquired free 4; O promoting free 4",
          "L stopped unhealthy 3; L released unhealthy 3"),
     "test_controller_started_behind_our_back_is_stopped": LED + "; O rogue rogue *; O demoting rogue *; O stopped rogue *",
     "test_stubborn_controller_leaves_nothing_behind":
@@ -50,32 +50,32 @@ ACCOUNTS = {
     "test_killed_with_its_guardian_during_a_slow_promote": "L acquired free 1; L promoting free 1" + RESUMED,
     "test_terminate_releases": left("shutdown"),
     "test_terminate_twice_changes_nothing": left("shutdown", then=""),
-    "test_twenty_elections_in_a_row": left("step-down", then="; * stopped step-down 20; * acquired free 21; * leading free 21"),
+    "test_twenty_elections_in_a_row": left("step-down", then="; * stopped step-down 20; * acquired free 21; * promoting free 21"),
     # test_cluster
     "test_leaders_node_killed_same_leader_goes_on": NOTHING,
     "test_another_node_killed_is_a_stall_only": LED + "; L demoting shutdown 1",
     "test_leaders_host_cut_off": LED + "; L demoting deadline 1" + EXPIRED,
-    "test_whole_cluster_down_and_up": CUT + "; * acquired expired 2; * leading expired 2",
+    "test_whole_cluster_down_and_up": CUT + "; * acquired expired 2; * promoting expired 2",
     # test_faults, test_hands, test_disk, test_roles
-    "test_whole_cluster_without_quorum": CUT + "; * acquired * 2; * leading * 2",
+    "test_whole_cluster_without_quorum": CUT + "; * acquired * 2; * promoting * 2",
     "test_commit_outcome_unknown": NOTHING,
-    "test_applier_held_longer_than_the_budget": LED + "; L demoting deadline 1; * acquired * 2; * leading * 2",
-    "test_ddl_longer_than_the_budget": LED + "; L demoting deadline 1; * acquired * 2; * leading * 2",
-    "test_schema_dropped_while_leading": CUT + "; * no-row row-missing *; * acquired free 2; * leading free 2",
+    "test_applier_held_longer_than_the_budget": LED + "; L demoting deadline 1; * acquired * 2; * promoting * 2",
+    "test_ddl_longer_than_the_budget": LED + "; L demoting deadline 1; * acquired * 2; * promoting * 2",
+    "test_schema_dropped_while_leading": CUT + "; * no-row row-missing *; * acquired free 2; * promoting free 2",
     "test_schema_of_another_version_at_start": NOTHING,
-    "test_schema_of_another_version_while_one_leads": LED + "; L demoting deadline 1; * acquired * 2; * leading * 2",
+    "test_schema_of_another_version_while_one_leads": LED + "; L demoting deadline 1; * acquired * 2; * promoting * 2",
     "test_database_away_at_start": NOTHING,
-    "test_hands_in_the_database_while_following[row_deleted]": DIED + "; O regression regression *; O acquired free 2; O leading free 2",
+    "test_hands_in_the_database_while_following[row_deleted]": DIED + "; O regression regression *; O acquired free 2; O promoting free 2",
     "test_hands_in_the_database_while_following[row_edited]": DIED + EXPIRED,
-    "test_hands_in_the_database_while_following[schema_dropped]": DIED + "; O acquired free 2; O leading free 2",
-    "test_hands_in_the_database_while_following[epoch_lowered]": DIED + "; O regression regression *; O acquired expired 2; O leading expired 2",
+    "test_hands_in_the_database_while_following[schema_dropped]": DIED + "; O acquired free 2; O promoting free 2",
+    "test_hands_in_the_database_while_following[epoch_lowered]": DIED + "; O regression regression *; O acquired expired 2; O promoting expired 2",
     "test_hands_in_the_database_while_following[ttl_absurd]": DIED + HANDED,
     "test_wall_clock_an_hour_off": LED,
     "test_state_disk_that_takes_nothing_while_leading": left("step-down"),
     "test_unhold_with_a_full_disk_keeps_no_other_request_waiting": LED + "; L hold hold 1; L demoting step-down 1; L stopped step-down 1",
     "test_state_disk_full_at_start": NOTHING,
     "test_state_disk_read_only_at_start": NOTHING,
-    "test_state_file_that_does_not_count": DIED + "; L stopped start *; * acquired expired 2; * leading expired 2",
+    "test_state_file_that_does_not_count": DIED + "; L stopped start *; * acquired expired 2; * promoting expired 2",
     "test_terminated_in_every_role[boot]": "* leading * *",
     "test_terminated_in_every_role[follower]": LED + "; O stopped start *; L demoting shutdown 1",
     "test_terminated_in_every_role[acquiring]": ("L acquired free 1; O leading * *", "L acquired free 1; L released shutdown 1"),
@@ -90,13 +90,13 @@ ACCOUNTS = {
     "test_killed_in_every_role[follower-after_ttl]": NOTHING,
     "test_killed_in_every_role[acquiring-at_once]": "* leading * *",
     "test_killed_in_every_role[acquiring-after_ttl]": "* leading * *",
-    "test_killed_in_every_role[promoting-at_once]": "L acquired free 1; L promoting free 1; L fence * 1; * leading * 2",
+    "test_killed_in_every_role[promoting-at_once]": "L acquired free 1; L promoting free 1; L fence * 1; * promoting * 2",
     "test_killed_in_every_role[promoting-after_ttl]": "L acquired free 1; L promoting free 1; L fence sidecar-died 1" + EXPIRED,
-    "test_killed_in_every_role[leader-at_once]": DIED + "; * leading * 2",
+    "test_killed_in_every_role[leader-at_once]": DIED + "; * promoting * 2",
     "test_killed_in_every_role[leader-after_ttl]": DIED + EXPIRED,
-    "test_killed_in_every_role[demoting-at_once]": LED + "; L demoting step-down 1; L fence sidecar-died 1; * leading * 2",
+    "test_killed_in_every_role[demoting-at_once]": LED + "; L demoting step-down 1; L fence sidecar-died 1; * promoting * 2",
     "test_killed_in_every_role[demoting-after_ttl]": LED + "; L demoting step-down 1; L fence sidecar-died 1" + EXPIRED,
-    "test_killed_in_every_role[fenced-at_once]": LED + "; L lost twin 1; L fenced twin *; L fence * 1; * leading * 2",
+    "test_killed_in_every_role[fenced-at_once]": LED + "; L lost twin 1; L fenced twin *; L fence * 1; * promoting * 2",
     "test_killed_in_every_role[fenced-after_ttl]": LED + "; L lost twin 1; L fenced twin *; L fence * 1" + EXPIRED,
     "test_sidecar_and_guardian_frozen_for_a_moment": NOTHING,
     # test_endpoints
@@ -109,16 +109,16 @@ ACCOUNTS = {
     "test_first_endpoint_has_no_connection_left": NOTHING,
     "test_leaders_node_has_no_connection_left": NOTHING,
     "test_password_rotated_file_first": NOTHING,
-    "test_password_wrong_steps_down_then_leads_again": CUT + "; L acquired free 2; L leading free 2",
+    "test_password_wrong_steps_down_then_leads_again": CUT + "; L acquired free 2; L promoting free 2",
     "test_password_wrong_from_the_start": "L stopped start 0",
     # test_story
     "test_a_restart_after_an_outage_loses_no_history": CUT,
     "test_history_of_a_step_down": left("step-down"),
     "test_row_that_went_back_is_an_alarm_that_lasts":
         left("step-down", then=HANDED + "; O lost regression 2; O regression regression 2; O fenced regression *; O stopped regression *; "
-             "* acquired expired 3; * leading expired 3"),
+             "* acquired expired 3; * promoting expired 3"),
     "test_row_deleted_while_leading":
-        LED + "; L no-row row-missing 1; L lost row-missing 1; L fenced row-missing *; L fence ordered 1; L stopped row-missing *; * acquired free 2; * leading free 2",
+        LED + "; L no-row row-missing 1; L lost row-missing 1; L fenced row-missing *; L fence ordered 1; L stopped row-missing *; * acquired free 2; * promoting free 2",
     "test_ttl_edited_while_leading_is_overwritten": NOTHING,
     "test_counter_edited_while_leading_is_a_twin": TWIN + EXPIRED,
     "test_release_of_a_controller_that_a_person_stopped": LED + "; L hold hold 1" + HANDED,

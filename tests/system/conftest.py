@@ -18,7 +18,8 @@ from sidecars import Group, wait_for  # noqa: E402
 
 
 STALL_MAX = 0.05  # seconds that one callback may keep a sidecar's loop
-CROWDED = 0.25  # a machine on which more of the time somebody has no CPU is no judge of that
+# Where more of the time somebody has no CPU, the processes that a callback starts have none either, and it waits for them.
+CROWDED, CROWDED_STALL_MAX = 0.25, 0.2
 
 
 def pytest_sessionfinish(session):
@@ -83,11 +84,11 @@ def group(lab, tmp_path, request):
         group.slay()
     if not getattr(request.node, "failed", False):
         judge_account(group, request.node, lines)
-    # Where the machine itself held everybody up, nothing is to be learnt of the loop.
-    fit = worst <= STALL_MAX / 2 and crowded <= CROWDED  # the canary meets the same stall a little later
+    quiet = worst <= STALL_MAX / 2 and crowded <= CROWDED  # the canary meets the same stall a little later
+    bound = STALL_MAX if quiet else CROWDED_STALL_MAX
     if stalls:
-        request.node.user_properties.append(("loop_judged", fit))
-    assert not fit or all(s <= STALL_MAX for s in stalls.values()), f"the loop stalled: {stalls} s, others here {worst} s, {crowded:.0%} crowded"
+        request.node.user_properties.append(("longest_stall_s", (max(stalls.values()), "quiet" if quiet else "crowded")))
+    assert all(s <= bound for s in stalls.values()), f"the loop stalled: {stalls} s, others here {worst} s, {crowded:.0%} crowded"
 
 
 def judge_account(group, node, lines):

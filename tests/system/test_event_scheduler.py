@@ -139,6 +139,7 @@ def test_events_run_where_the_leader_is(events, three):
     three.end()
     for m in three.members:
         m.hook = {kind: str(HOOK) for kind in m.hook}
+        m.options["ttl"] = "12s"  # a client starts in each hook, and wants its share of K
         (m.state / "event-scheduler.conf").write_text(f'SOCKET="{m.node.socket}"\n')
         m.start()
     first = three.wait_leader(20)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from observer import spans, stopped, watched
 from sidecars import BUILD, boottime_ns, wait_for
 from test_endpoints import terminate_at_once
@@ -91,6 +92,7 @@ def test_ddl_longer_than_the_budget(three, lab):
     wait_for("the next controller", lambda: len(spans(three)) == 2, 10)
 
 
+@pytest.mark.deep
 def test_database_away_at_start(group, lab):
     """No quorum anywhere: it waits, says so, ends at once when told to; and leads when there is one."""
     for index in (1, 2):
@@ -108,7 +110,7 @@ def test_database_away_at_start(group, lab):
     terminate_at_once(second, 4)
     for node in lab.nodes:
         node.heal()
-    assert group.wait_leader(60) is first
+    assert group.wait_leader(30) is first
     wait_for("its controller", lambda: len(spans(group)) == 1, 10)
 
 

@@ -50,6 +50,7 @@ def test_schema_of_another_version_at_start(group, schema):
     group.wait_leader(10)
 
 
+@pytest.mark.deep
 def test_schema_of_another_version_while_one_leads(group, lab, schema):
     """Connections that are open go on; a new one is refused by those that run already, and nobody ends."""
     for index in (1, 2):

@@ -75,7 +75,7 @@ def test_terminated_in_every_role(group, role, slow_claims):
     wait_for("the other to lead", lambda: group.leader() is group.members[1], 15)
 
 
-@pytest.mark.parametrize("later", (False, True), ids=("at_once", "after_ttl"))
+@pytest.mark.parametrize("later", (False, pytest.param(True, marks=pytest.mark.deep)), ids=("at_once", "after_ttl"))
 @pytest.mark.parametrize("role", ROLES)
 def test_killed_in_every_role(group, role, later, slow_claims):
     member = in_role(group, role, slow_claims)

@@ -77,7 +77,7 @@ def spoil_clear(group, node):
 
 
 @pytest.mark.parametrize("spoil, words", [
-    (spoil_expired, "expired"), (spoil_host, "host"), (spoil_authority, "issuer"), (spoil_clear, "speaks without TLS")],
+    (spoil_expired, "expired"), (spoil_host, "host"), (spoil_authority, "issuer"), (spoil_clear, "the server does not support it")],
     ids=["expired", "wrong_host", "unknown_authority", "without_tls"])
 def test_refused_and_the_next_endpoint_serves(certified, group, spoil, words):
     bad, good = certified.nodes[1:]
