@@ -118,4 +118,5 @@ def watched(group):
 
 
 def stopped(group, timeout):
-    wait_for("the controller's end", lambda: not group.observer.watched, timeout)
+    """In time, not some time."""
+    wait_for("the controller's end", lambda: not group.observer.watched, timeout, strict=True)

@@ -19,13 +19,13 @@ def boottime_ns():
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-PATIENT_FROM = 8  # seconds: a wait as long as this is for something to come at all, and not a bound on how fast
+PATIENT_FROM = 5  # seconds: a wait as long as this is for something to come at all, and not a bound on how fast
 patience = 3  # such waits are so much longer where the machine is crowded; 1 where they are meant to run out
 
 
-def wait_for(what, condition, timeout):
-    """The value of condition() once it is true; an error that names `what` after `timeout` seconds."""
-    end = time.monotonic() + timeout * (patience if timeout >= PATIENT_FROM else 1)
+def wait_for(what, condition, timeout, strict=False):
+    """The value of condition() once it is true; an error that names `what` after `timeout` seconds. Strict: it is a bound on how fast."""
+    end = time.monotonic() + timeout * (patience if timeout >= PATIENT_FROM and not strict else 1)
     while True:
         value = condition()
         if value:

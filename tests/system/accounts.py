@@ -55,7 +55,7 @@ ACCOUNTS = {
     "test_leaders_node_killed_same_leader_goes_on": NOTHING,
     "test_another_node_killed_is_a_stall_only": LED + "; L demoting shutdown 1",
     "test_leaders_host_cut_off": LED + "; L demoting deadline 1" + EXPIRED,
-    "test_whole_cluster_down_and_up": CUT + "; * acquired expired 2; * promoting expired 2",
+    "test_whole_cluster_down_and_up": CUT + "; * acquired expired 2; * leading * *",
     # test_faults, test_hands, test_disk, test_roles
     "test_whole_cluster_without_quorum": CUT + "; * acquired * 2; * promoting * 2",
     "test_commit_outcome_unknown": NOTHING,
@@ -120,7 +120,7 @@ ACCOUNTS = {
     "test_row_deleted_while_leading":
         LED + "; L no-row row-missing 1; L lost row-missing 1; L fenced row-missing *; L fence ordered 1; L stopped row-missing *; * acquired free 2; * promoting free 2",
     "test_ttl_edited_while_leading_is_overwritten": NOTHING,
-    "test_counter_edited_while_leading_is_a_twin": TWIN + EXPIRED,
+    "test_counter_edited_while_leading_is_a_twin": TWIN + "; * acquired expired 2; * promoting expired 2",
     "test_release_of_a_controller_that_a_person_stopped": LED + "; L hold hold 1" + HANDED,
     "test_release_of_a_leader_whose_heartbeat_alone_is_lost": NOTHING,
     # test_hold

@@ -50,7 +50,7 @@ def test_whole_cluster_down_and_up(three, lab):
     wait_for("the watch on its controller", lambda: three.observer.watched, 5)
     for node in lab.nodes:
         node.kill()
-    wait_for("the controller's end", lambda: not three.observer.watched, TTL + 1)
+    wait_for("the controller's end", lambda: not three.observer.watched, TTL + 1, strict=True)
     lab.start_whole()
     three.wait_leader(40)
     wait_for("the next controller", lambda: len(three.observer.spans()) >= 2, 15)

@@ -231,7 +231,7 @@ def test_password_wrong_steps_down_then_leads_again(group, lab, passwords):
     for node in lab.nodes:
         node.causal("SELECT COUNT(*) FROM mysql.global_priv")  # a node applies accounts as it applies rows
     kill_sessions(lab.nodes)
-    wait_for("no controller", lambda: not group.observer.watched, TTL + 1)
+    wait_for("no controller", lambda: not group.observer.watched, TTL + 1, strict=True)
     assert "error=1045" in member.log_text()
     (group.dir / "password").write_text("rotated\n")
     wait_for("a leader again", lambda: member.role() == "leader", TTL + 6)

@@ -51,7 +51,7 @@ static int start_receiver(void **state)
     if (receiver == 0) {
         dup2(out[1], 1);
         close(out[0]);
-        execl("/usr/bin/python3", "python3", RECEIVER, log_path, NULL);
+        execl("/usr/bin/python3", "/usr/bin/python3", RECEIVER, log_path, NULL);
         _exit(127);
     }
     close(out[1]);
