@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-PAUSE = 0.005
-SPAWN_EVERY = 20
+PAUSE = 0.02
+SPAWN_EVERY = 10
 
 
 def pressure():
