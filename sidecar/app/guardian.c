@@ -82,7 +82,7 @@ void guardian_heard(void *userdata)
 /* A second each: how long it may give no sign of life, with some for a crowded machine. */
 static uint64_t quiet_limit(const struct lease_timing *t)
 {
-    return (t->kill_budget_ns + t->check_budget_ns) / LEASE_NS_PER_S + 3;
+    return PAGE_ATTEMPT_TIMES_MAX * (t->kill_budget_ns + t->check_budget_ns) / LEASE_NS_PER_S + 3;
 }
 
 /*

@@ -109,14 +109,17 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 
 /*
  * Once fence, once check. The first time both must end within K, because the deadline comes M later. After
- * that the deadline is past, and a hook that needs longer than its share of K gets all of its own budget.
+ * that the deadline is past, and what matters is that it comes to an end: a hook that needs longer than its
+ * share of K, on a host that is short of everything, gets more each time.
  */
-static enum hook_outcome fence_once(struct guardian *g, const char *reason, bool first,
+static enum hook_outcome fence_once(struct guardian *g, const char *reason, unsigned attempt,
                                     enum hook_outcome *ret_fenced)
 {
     const struct page_config *c = &g->page->config;
+    bool first = attempt == 1;
     uint64_t end = hook_now_ns() + c->kill_budget_ns;
-    uint64_t fence_ns = c->kill_budget_ns, check_ns = c->check_budget_ns;
+    uint64_t times = min_u64(attempt, PAGE_ATTEMPT_TIMES_MAX);
+    uint64_t fence_ns = times * c->kill_budget_ns, check_ns = times * c->check_budget_ns;
 
     kill_promote(g);
     if (first) {
@@ -157,7 +160,7 @@ static void fence(struct guardian *g, struct page_view *view, const char *reason
     for (unsigned attempt = 1;; attempt++) {
         atomic_fetch_add(&g->page->attempts, 1);
 
-        enum hook_outcome checked = fence_once(g, reason, attempt == 1, &fenced);
+        enum hook_outcome checked = fence_once(g, reason, attempt, &fenced);
 
         if (attempt == 1)
             tell_fence(g, epoch, reason);

@@ -31,6 +31,9 @@
 
 #define PAGE_TEXT_MAX 64
 #define PAGE_PATH_MAX 512
+/* An attempt at a fence that is not the first takes up to so many times K and the check's budget. */
+#define PAGE_ATTEMPT_TIMES_MAX 4
+
 #define PAGE_PROMOTES 32 /* parts of a promote: HOOK_STEPS_MAX */
 
 enum page_result {

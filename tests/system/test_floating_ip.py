@@ -176,7 +176,7 @@ def test_the_address_is_with_the_leader(three, tmp_path):
     first = three.wait_leader(20)
     assert carriers() == [first]
     first.kill()  # its guardian fences
-    wait_for("the address gone", lambda: carriers() == [], 5)
+    wait_for("the address gone", lambda: carriers() == [], 10)
     second = three.wait_leader(20, other_than=first)
     assert carriers() == [second]
     second.terminate()

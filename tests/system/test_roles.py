@@ -110,7 +110,7 @@ def test_sidecar_and_guardian_frozen_together(group, first):
         leader.signal(signal.SIGCONT)
     else:
         os.kill(guardian, signal.SIGCONT)
-    wait_for("its end", lambda: (leader.name, old[1], old[2]) in group.observer.ends, 8)
+    wait_for("its end", lambda: (leader.name, old[1], old[2]) in group.observer.ends, 15)
     if first == "guardian":
         assert (group.observer.ends[(leader.name, old[1], old[2])] - thawed) / 1e9 < 1.0
         leader.signal(signal.SIGCONT)
