@@ -39,8 +39,7 @@ ACCOUNTS = {
          "L promoting unhealthy 3; L leading unhealthy 3; L demoting unhealthy 3; L stopped unhealthy 3; O acquired free 4; O promoting free 4",
          "L stopped unhealthy 3; L released unhealthy 3"),
     "test_controller_started_behind_our_back_is_stopped": LED + "; O rogue rogue *; O demoting rogue *; O stopped rogue *",
-    "test_stubborn_controller_leaves_nothing_behind":
-        left("step-down", forced=FORCED),
+    "test_stubborn_controller_leaves_nothing_behind": left("step-down"),  # by demote itself, or forced where that is too slow
     "test_stubborn_controller_without_cgroups": DIED + EXPIRED,
     "test_a_part_of_the_fence_that_hangs": DIED + EXPIRED,
     "test_demote_hangs_is_fenced_never_released_early":
