@@ -145,7 +145,8 @@ def test_a_disk_that_takes_no_recording_keeps_nobody_from_leading(sidecar):
 
 def test_the_end_runs_no_exit_handlers(sidecar):
     """A thread that hangs in a question is left behind, and nothing may be taken apart under it."""
-    environment = os.environ | {"LD_PRELOAD": str(BUILD / "tests/lib/libparting.so")}
+    environment = os.environ | {"LD_PRELOAD": str(BUILD / "tests/lib/libparting.so"),
+                                "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
     done = subprocess.run([BINARY, "version"], capture_output=True, text=True, env=environment, timeout=20)
     assert "exit handlers run" in done.stderr  # of a verb: else this could see nothing
     process = subprocess.Popen([BINARY, "run", "--config", str(sidecar[0])], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
