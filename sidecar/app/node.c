@@ -217,7 +217,8 @@ static void judge_schema(struct node *n, const struct client_answer *a)
 {
     struct lease_event e = {.type = LEASE_EVENT_STOP};
 
-    if (a->answer == LEASE_ANSWER_ROW || a->answer == LEASE_ANSWER_MISMATCH)
+    if (a->answer == LEASE_ANSWER_ROW || a->answer == LEASE_ANSWER_NO_ROW ||
+        a->answer == LEASE_ANSWER_MISMATCH)
         n->schema_known = true;
     if (a->error != WORKER_ERROR_SCHEMA || n->schema_known || n->schema_foreign)
         return;
