@@ -1,7 +1,7 @@
 """A real three-node Galera cluster, each node in a network namespace of its own.
 
 Nodes n1..n3 have the addresses 10.77.X.1..3 on a bridge in the root namespace (X from the process id). Data directories are
-copied from one that mariadb-install-db made. Unix sockets reach into namespaces, so SQL needs no entering. The host's
+copies of three that are made once for each build. Unix sockets reach into namespaces, so SQL needs no entering. The host's
 own MariaDB is never touched: own folders, own ports, own namespaces; cleaned up also after a crash of the tests.
 """
 import contextlib
@@ -18,6 +18,7 @@ import pymysql
 from certificates import Authority
 from freezer import freeze
 
+BUILD = pathlib.Path(os.environ.get("GALERA_LEASE_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 TRUSTED_S = 9  # the ttl of most tests, and some: a server counts 0.9 s for a second, and two are taken off
 STARTING = 10  # nice value of a node until it is synced
 TUNED = ("evs.suspect_timeout=PT1S;evs.keepalive_period=PT0.25S;evs.inactive_check_period=PT0.25S;"
@@ -43,7 +44,7 @@ class Node:
         self.binlog = self.dir / "binlog"
         self.process = None
 
-    def _server(self):
+    def _server(self, binlog=True):
         """What is the same whatever it is started for."""
         # A server that starts removes the temporary tables it finds in its tmpdir: in /tmp they would be another's that lives.
         args = [*self.inside(), "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={self.dir}/data", f"--tmpdir={self.dir}",
@@ -51,13 +52,13 @@ class Node:
                 "--default-storage-engine=InnoDB", "--innodb-autoinc-lock-mode=2", "--innodb-buffer-pool-size=64M",
                 "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=1", "--wsrep-on=ON",
                 "--wsrep-provider=/usr/lib/galera/libgalera_smm.so"]
-        if self.lab.binlog:
+        if self.lab.binlog and binlog:
             args += [f"--log-bin={self.binlog}/b", "--log-slave-updates", f"--server-id={self.index}"]
         return args
 
-    def start(self, bootstrap=False, tls=True, position=None):
+    def start(self, bootstrap=False, tls=True, position=None, binlog=True):
         options = f"gmcast.listen_addr=tcp://{self.address}:4567;ist.recv_addr={self.address}:4568;{TUNED}"
-        args = [*self._server(), f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log",
+        args = [*self._server(binlog), f"--socket={self.socket}", f"--pid-file={self.dir}/pid", f"--log-error={self.dir}/error.log",
                 f"--bind-address={self.address}", "--port=3306", "--skip-name-resolve", "--performance-schema=off",
                 "--wsrep-sst-method=rsync",
                 f"--wsrep-node-name={self.name}", f"--wsrep-node-address={self.address}",
@@ -156,6 +157,11 @@ class Node:
             uuid, seqno = re.search(r"Recovered position:?\s*(\S+):(-?\d+)", said).groups()
         return int(seqno), f"{uuid}:{seqno}"
 
+    def last_view(self):
+        """Of a stopped node: the Primary component that it was in, as Galera keeps it for its next start; "" if it had left."""
+        state = self.dir / "data/gvwstate.dat"
+        return state.read_text().partition("#vwbeg")[2] if state.exists() else ""
+
     def signal(self, number):
         if number == signal.SIGSTOP:
             freeze(self.pid())
@@ -195,25 +201,50 @@ class Lab:
         sh("ip", "link", "add", self.bridge, "type", "bridge")
         sh("ip", "link", "set", self.bridge, "up")
         self.authority = Authority(self.dir / "tls")
-        template = self.dir / "template"
-        tmp = self.dir / "tmp"
-        tmp.mkdir()
-        sh("chown", "mysql:", str(tmp))
-        sh("env", f"TMPDIR={tmp}", "mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={template}", "--skip-test-db",
-           "--force", "--auth-root-authentication-method=socket")
         for node in self.nodes:
             self._plug(node)
             node.dir.mkdir()
             node.binlog.mkdir()
-            shutil.copytree(template, node.dir / "data")
             node.certify()
+        kept = BUILD / ("lab-" + re.search(r"Ver (\S+)", sh("mariadbd", "--no-defaults", "--version")).group(1))
+        if not kept.exists():
+            self._make(kept)
+        for node in self.nodes:
+            shutil.copytree(kept / node.name, node.dir / "data")
             sh("chown", "-R", "mysql:mysql", str(node.dir))
-        self.nodes[0].start(bootstrap=True)
-        self.nodes[0].wait_synced()
-        for node in self.nodes[1:]:
             node.start()
-            node.wait_synced()
+        self.wait_whole()
         return self
+
+    def _make(self, kept):
+        """The data of three nodes that lost their power at once, kept beside what is built. Started together from copies, they know whom
+        they had been a Primary component with and that nobody is behind (pc.recovery): nothing is sent, in a quarter of the time."""
+        first = self.nodes[0]
+        for node in self.nodes[1:]:
+            (node.dir / "data").mkdir()
+        sh("chown", "-R", "mysql:mysql", *(str(node.dir) for node in self.nodes))
+        sh("env", f"TMPDIR={first.dir}", "mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={first.dir}/data",
+           "--skip-test-db", "--force", "--auth-root-authentication-method=socket")
+        first.start(bootstrap=True, binlog=False)
+        first.wait_synced()
+        for node in self.nodes[1:]:
+            node.start(binlog=False)
+            node.wait_synced()
+        self.wait_whole()
+        for node in self.nodes:
+            node.signal(signal.SIGSTOP)
+        made = BUILD / f"{kept.name}.{self.tag}"
+        made.mkdir()
+        for node in self.nodes:
+            node.kill()
+            seqno, _ = node.position()
+            grastate = node.dir / "data/grastate.dat"
+            grastate.write_text(re.sub(r"seqno:.*", f"seqno: {seqno}", grastate.read_text()))
+            (node.dir / "data/galera.cache").unlink()
+            shutil.move(node.dir / "data", made / node.name)
+        with contextlib.suppress(OSError):  # another run was quicker
+            made.rename(kept)
+        shutil.rmtree(made, ignore_errors=True)
 
     def _plug(self, node):
         outer = f"gl{node.index}v{self.tag}"
@@ -261,8 +292,15 @@ class Lab:
                 time.sleep(0.1)
 
     def start_whole(self):
-        """After all were down: bootstraps from the node that has come farthest, and goes on counting from there."""
+        """After all were down. Those that fell together come up together; else it is bootstrapped from the node that has come
+        farthest, and goes on counting from there."""
         positions = {node: node.position() for node in self.nodes}
+        views = {node.last_view() for node in self.nodes}
+        if len(views) == 1 and views != {""}:
+            for node in self.nodes:
+                node.start(position=positions[node][1])
+            self.wait_whole()
+            return
         best = max(self.nodes, key=positions.get)
         grastate = best.dir / "data" / "grastate.dat"
         grastate.write_text(grastate.read_text().replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1"))
