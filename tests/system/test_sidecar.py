@@ -69,6 +69,7 @@ def test_sidecar_frozen_past_its_deadline(three):
     leader = three.leader()
     leader.signal(signal.SIGSTOP)
     other = three.wait_leader(20, other_than=leader)
+    wait_for("the next controller", lambda: three.observer.spans()[1:], 5)
     leader.signal(signal.SIGCONT)
     wait_for("the old leader to follow", lambda: leader.role() == "follower", 10)
     assert "to=fenced" in leader.log_text()
@@ -198,6 +199,7 @@ def test_demote_hangs_is_fenced_never_released_early(group):
     wait_for("its ticks", lambda: group.observer.watched, 5)
     assert leader.cli("step-down", "--timeout", "20s").returncode == 0
     group.wait_leader(10, other_than=leader)
+    wait_for("the next controller", lambda: len(group.observer.spans()) == 2, 5)
     log = leader.log_text()
     assert log.index("event=fence") < log.index("event=stopped lease=%s member=%s epoch=1" % (group.lease, leader.name))
 
