@@ -206,7 +206,7 @@ class Lab:
             node.dir.mkdir()
             node.binlog.mkdir()
             node.certify()
-        kept = BUILD / ("lab-" + re.search(r"Ver (\S+)", sh("mariadbd", "--no-defaults", "--version")).group(1))
+        kept = self.kept = BUILD / ("lab-" + re.search(r"Ver (\S+)", sh("mariadbd", "--no-defaults", "--version")).group(1))
         if not kept.exists():
             self._make(kept)
         for node in self.nodes:
@@ -218,13 +218,16 @@ class Lab:
 
     def _make(self, kept):
         """The data of three nodes that lost their power at once, kept beside what is built. Started together from copies, they know whom
-        they had been a Primary component with and that nobody is behind (pc.recovery): nothing is sent, in a quarter of the time."""
+        they had been a Primary component with and that nobody is behind (pc.recovery): nothing is sent, in a quarter of the time. And
+        that of a server which was never in a cluster."""
         first = self.nodes[0]
         for node in self.nodes[1:]:
             (node.dir / "data").mkdir()
         sh("chown", "-R", "mysql:mysql", *(str(node.dir) for node in self.nodes))
         sh("env", f"TMPDIR={first.dir}", "mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={first.dir}/data",
            "--skip-test-db", "--force", "--auth-root-authentication-method=socket")
+        made = BUILD / f"{kept.name}.{self.tag}"
+        shutil.copytree(first.dir / "data", made / "alone")
         first.start(bootstrap=True, binlog=False)
         first.wait_synced()
         for node in self.nodes[1:]:
@@ -233,8 +236,6 @@ class Lab:
         self.wait_whole()
         for node in self.nodes:
             node.signal(signal.SIGSTOP)
-        made = BUILD / f"{kept.name}.{self.tag}"
-        made.mkdir()
         for node in self.nodes:
             node.kill()
             seqno, _ = node.position()

@@ -20,7 +20,7 @@ def boottime_ns():
 
 
 PATIENT_FROM = 5  # seconds: a wait as long as this is for something to come at all, and not a bound on how fast
-patience = 3  # such waits are so much longer where the machine is crowded; 1 where they are meant to run out
+patience = int(os.environ.get("PATIENCE", 3))  # such waits are so much longer where the machine is crowded; 1 where they are meant to run out
 
 
 def wait_for(what, condition, timeout, strict=False):

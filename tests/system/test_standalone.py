@@ -20,7 +20,7 @@ class Plain:
         self.dir = folder
         self.dir.mkdir()
         self.socket = folder / "s"
-        shutil.copytree(lab.dir / "template", folder / "data")
+        shutil.copytree(lab.kept / "alone", folder / "data")
         sh("chown", "-R", "mysql:mysql", str(folder))
 
     def start(self, *more):
