@@ -214,6 +214,7 @@ class Lab:
             sh("chown", "-R", "mysql:mysql", str(node.dir))
             node.start()
         self.wait_whole()
+        self.wait_trusted()
         return self
 
     def _make(self, kept):
