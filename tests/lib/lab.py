@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import zlib
 
 import pymysql
 from certificates import Authority
@@ -206,7 +207,8 @@ class Lab:
             node.dir.mkdir()
             node.binlog.mkdir()
             node.certify()
-        kept = self.kept = BUILD / ("lab-" + re.search(r"Ver (\S+)", sh("mariadbd", "--no-defaults", "--version")).group(1))
+        version = re.search(r"Ver (\S+)", sh("mariadbd", "--no-defaults", "--version")).group(1)
+        kept = self.kept = BUILD / f"lab-{version}-{zlib.crc32(pathlib.Path(__file__).read_bytes()):08x}"  # made by this file as it is
         if not kept.exists():
             self._make(kept)
         for node in self.nodes:
