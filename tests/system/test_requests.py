@@ -1,4 +1,5 @@
 """Every request ends with an outcome: also of a sidecar that ended over it, and of a leader that is only being started."""
+import signal
 import subprocess
 
 import pytest
@@ -76,6 +77,7 @@ def test_told_to_end_and_the_outcome_cannot_be_written(slow):
 def test_the_word_of_the_next_life_is_lost(slow):
     """The first attempts are refused, then an answer does not come in time: it is said until it stands, and stands once."""
     leader, _ = slow.members
+    leader.signal(signal.SIGSTOP)  # or this life takes some for what the one before left
     requests = [asked_by_hand(slow, leader.name) for _ in range(40)]
     leader.kill()
     with trigger(slow, "request", f"NEW.id = {requests[0]} AND NEW.outcome LIKE 'unknown%'", "SIGNAL SQLSTATE '45000'"):
