@@ -298,8 +298,27 @@ static void perform(struct node *n, const struct lease_command *c)
     }
 }
 
+static bool for_guardian(const struct lease_command *c)
+{
+    switch (c->type) {
+    case LEASE_COMMAND_ARM:
+    case LEASE_COMMAND_EXTEND:
+    case LEASE_COMMAND_FENCE:
+    case LEASE_COMMAND_DISARM: return true;
+    default: return false;
+    }
+}
+
+/*
+ * What the guardian must hear waits for nothing (R2: fence *now*). What stands before it may: a note writes to the
+ * log and to run_dir, where a disk can hang for as long as it likes, and killing a hook looks through /proc.
+ */
 void execute(struct node *n, const struct lease_commands *commands)
 {
     for (size_t i = 0; i < commands->count; i++)
-        perform(n, &commands->list[i]);
+        if (for_guardian(&commands->list[i]))
+            perform(n, &commands->list[i]);
+    for (size_t i = 0; i < commands->count; i++)
+        if (!for_guardian(&commands->list[i]))
+            perform(n, &commands->list[i]);
 }

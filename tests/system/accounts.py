@@ -74,6 +74,7 @@ ACCOUNTS = {
     "test_unhold_with_a_full_disk_keeps_no_other_request_waiting": LED + "; L hold hold 1; L demoting step-down 1; L stopped step-down 1",
     "test_state_disk_full_at_start": NOTHING,
     "test_state_disk_read_only_at_start": NOTHING,
+    "test_log_on_a_disk_that_hangs_while_the_lease_is_lost": TWIN + "; * acquired expired 2; * promoting expired 2",
     "test_state_file_that_does_not_count": DIED + "; L stopped start *; * acquired expired 2; * promoting expired 2",
     "test_terminated_in_every_role[boot]": "* leading * *",
     "test_terminated_in_every_role[follower]": LED + "; O stopped start *; L demoting shutdown 1",

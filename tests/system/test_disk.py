@@ -31,6 +31,25 @@ def small_disk(group):
         subprocess.run(["umount", "-l", str(m.state)], check=True)
 
 
+@pytest.fixture
+def frozen_log(group):
+    """The log of the first member on a file system that can be frozen, as a snapshot or a failing array does it."""
+    m = group.add(1)
+    image, folder = group.dir / "log.image", group.dir / "log.d"
+    folder.mkdir()
+    subprocess.run(["truncate", "-s", "16M", str(image)], check=True)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(image), str(folder)], check=True)
+    m.log = folder / "log"
+    yield m, folder
+    subprocess.run(["fsfreeze", "-u", str(folder)], check=False, stderr=subprocess.DEVNULL)
+    text = m.log_text()
+    group.end()
+    m.log = m.dir / "log"  # the account is taken from there
+    m.log.write_text(text)
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 def fill(folder):
     subprocess.run(f"cat /dev/zero > {folder}/fill 2>/dev/null", shell=True, check=False)
 
@@ -83,6 +102,20 @@ def test_unhold_with_a_full_disk_keeps_no_other_request_waiting(group, small_dis
     small_disk.cli("step-down", "--no-wait")
     wait_for("the stop", lambda: "event=stopped" in small_disk.log_text()[known:], 10)
     mend(small_disk.state)
+
+
+def test_log_on_a_disk_that_hangs_while_the_lease_is_lost(group, frozen_log):
+    """The guardian is told first; what is written about it may wait for as long as the disk likes."""
+    leader, disk = frozen_log
+    group.init().start()
+    group.wait_leader(10)
+    watched(group)
+    leader.disturbed = True  # a log that is a file is written on the loop
+    subprocess.run(["fsfreeze", "-f", str(disk)], check=True)
+    group.lab.nodes[0].query("UPDATE galera_lease.lease SET counter = counter + 1000 WHERE name = %s", (group.lease,))
+    wait_for("the controller's end", lambda: not group.observer.watched, TTL / 2, strict=True)  # long before the deadline
+    subprocess.run(["fsfreeze", "-u", str(disk)], check=True)
+    wait_for("the next controller", lambda: len(spans(group)) == 2, 4 * TTL)
 
 
 def test_state_disk_read_only_at_start(group, small_disk):
