@@ -170,6 +170,7 @@ static void start_hook_command(struct node *n, const struct lease_command *c)
                  n->config->name, hook_kind_name(spec.kind), spec.path, (unsigned long long)c->hook.epoch,
                  facts.reason, (unsigned long long)(c->hook.budget_ns / LEASE_NS_PER_MS));
     n->hook_kind = c->hook.hook;
+    n->hook_until_fast_ns = n->lease.now.fast_ns + c->hook.budget_ns;
     counters_hook_begun(&n->counters, counted_as(c->hook.hook), hook_now_ns());
     int r = hook_start(&n->hook, &spec, &facts, on_hook_line, n);
 
@@ -195,7 +196,7 @@ static void kill_hook_command(struct node *n, uint32_t id)
 {
     if (n->hook_id == 0 || n->hook_id != id)
         return;
-    bool late = hook_now_ns() >= hook_deadline_ns(&n->hook);
+    bool late = n->lease.now.fast_ns >= n->hook_until_fast_ns;
 
     if (n->hook_kind != LEASE_HOOK_CHECK)
         log_warning("hook-kill", "lease=%s hook=%s step=%s epoch=%llu why=\"%s\"", n->config->name,
@@ -300,18 +301,14 @@ static void perform(struct node *n, const struct lease_command *c)
 
 static bool for_guardian(const struct lease_command *c)
 {
-    switch (c->type) {
-    case LEASE_COMMAND_ARM:
-    case LEASE_COMMAND_EXTEND:
-    case LEASE_COMMAND_FENCE:
-    case LEASE_COMMAND_DISARM: return true;
-    default: return false;
-    }
+    return c->type == LEASE_COMMAND_ARM || c->type == LEASE_COMMAND_EXTEND ||
+           c->type == LEASE_COMMAND_FENCE || c->type == LEASE_COMMAND_DISARM;
 }
 
 /*
- * What the guardian must hear waits for nothing (R2: fence *now*). What stands before it may: a note writes to the
- * log and to run_dir, where a disk can hang for as long as it likes, and killing a hook looks through /proc.
+ * What the guardian must hear waits for nothing (R2: fence *now*). What stands before it may: a note writes
+ * to the log and to run_dir, where a disk can hang for as long as it likes, and killing a hook looks through
+ * /proc.
  */
 void execute(struct node *n, const struct lease_commands *commands)
 {

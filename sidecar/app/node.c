@@ -140,11 +140,11 @@ static void on_saved(void *userdata)
     while (saver_take(n->saver, &id, &error)) {
         if (error < 0) {
             node_remember_error(n, "state file: %s", strerror(-error));
-            log_error(
-                "state",
-                "lease=%s folder=%s error=\"%s\" action=\"nothing is started or released until it can be "
-                "written\"",
-                n->config->name, n->config->state_dir, strerror(-error));
+            if (!node_said_lately(n, n->last_error)) /* it is tried at every renewal */
+                log_error("state",
+                          "lease=%s folder=%s error=\"%s\" action=\"nothing is started or released until "
+                          "it can be written\"",
+                          n->config->name, n->config->state_dir, strerror(-error));
         }
         e.saved.id = id;
         e.saved.ok = error >= 0;

@@ -62,7 +62,8 @@ struct node {
     struct hook_run hook;
     uint32_t hook_id; /* 0: none runs */
     enum lease_hook hook_kind;
-    pid_t promote_pid; /* the step that is written down; 0: none */
+    uint64_t hook_until_fast_ns; /* its budget's end as the core counts it */
+    pid_t promote_pid;           /* the step that is written down; 0: none */
     int hook_pidfd, hook_out_fd;
 
     uint64_t heartbeat;

@@ -210,7 +210,7 @@ void report_note(struct node *n, const struct lease_command *c)
                                  .alarm = is_alarm(c)};
 
     log_note(n, c);
-    counters_note(&n->counters, c->note.note, c->note.role);
+    counters_note(&n->counters, c->note.note, c->note.role, event.alarm);
     fill_reason(n, c, reason, sizeof reason);
     event.number = ++n->events;
     if (event.what && n->client && client_event(n->client, &event) == -ENOBUFS)

@@ -139,7 +139,11 @@ static void identified(struct statement *s, const struct sink *sink, const struc
         statement_add(s, " IDENTIFIED VIA unix_socket");
     } else {
         statement_add(s, " IDENTIFIED BY ");
-        statement_quote(s, sink->hide_passwords ? "<password>" : account->password, ACCESS_PASSWORD_MAX);
+        /* Not in quotes: run as it stands it must fail, and not become a password that everybody knows. */
+        if (sink->hide_passwords)
+            statement_add(s, "<password>");
+        else
+            statement_quote(s, account->password, ACCESS_PASSWORD_MAX);
     }
 }
 
@@ -184,8 +188,7 @@ static int account(struct sink *sink, const struct schema_account *account, cons
     size_t made_by = is_foreign(sink, account, role) ? 1 : 2;
     snprintf(step, sizeof(step), "account %s", account->user);
     if (sink->hide_passwords && account->password &&
-        fprintf(sink->file, "-- <password> is not the password: write that of password_file in its place\n") <
-            0)
+        fprintf(sink->file, "-- <password>: write that of password_file in its place, in quotes\n") < 0)
         return -EIO;
     for (size_t i = 0; i < made_by && r == 0; i++) {
         statement_init(&s, sql, sizeof(sql));

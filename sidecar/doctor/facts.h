@@ -73,7 +73,7 @@ struct doctor_host {
     bool guardian_up, regression;
     bool guardian_file, launcher_file; /* both can be run */
     char libexec_dir[CONFIG_PATH_MAX];
-    char unit_state[64]; /* what systemctl is-enabled says; empty: not asked */
+    char unit_state[64], unit_active[64]; /* what systemctl is-enabled and is-active say; empty: not asked */
     enum doctor_check check;
     char check_text[DOCTOR_TEXT_MAX]; /* of an unhealthy one */
     uint64_t check_took_ns;

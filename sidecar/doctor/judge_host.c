@@ -65,12 +65,40 @@ static void judge_sidecar(const struct doctor_facts *facts, struct findings *f)
                      h->role);
 }
 
+static bool leads(const struct doctor_host *h)
+{
+    return h->sidecar && h->answers && strcmp(h->role, "leader") == 0;
+}
+
+/* On its way from one to the other, where a controller may run and may not. */
+static bool changes(const struct doctor_host *h)
+{
+    return h->sidecar && h->answers && strcmp(h->role, "leader") != 0 && strcmp(h->role, "follower") != 0;
+}
+
+/* A unit that was disabled and not stopped runs on, unseen by hooks that look at what they began themselves.
+ */
+static void judge_unit_active(const struct doctor_facts *facts, struct findings *f)
+{
+    const char *unit = facts->config->controller_unit, *state = facts->host.unit_active;
+    char fix[CONFIG_TEXT_MAX + 32];
+
+    if (strcmp(state, "active") != 0 && strcmp(state, "activating") != 0 && strcmp(state, "reloading") != 0)
+        return;
+    if (leads(&facts->host) || changes(&facts->host))
+        return;
+    snprintf(fix, sizeof fix, "systemctl stop %s", unit);
+    findings_add(f, FINDING_FAIL, "unit", unit, fix,
+                 "the controller's unit is %s, and this member does not lead", state);
+}
+
 /* systemd starts at boot what is enabled, lease or no lease. */
 static void judge_unit(const struct doctor_facts *facts, struct findings *f)
 {
     const char *unit = facts->config->controller_unit, *state = facts->host.unit_state;
     char fix[CONFIG_TEXT_MAX + 32];
 
+    judge_unit_active(facts, f);
     snprintf(fix, sizeof fix, "systemctl disable %s", unit);
     if (unit[0] == '\0')
         findings_add(f, FINDING_SKIP, "unit", NULL, NULL,
@@ -90,18 +118,12 @@ static void judge_unit(const struct doctor_facts *facts, struct findings *f)
                      "the controller's unit is %s: it does not start by itself", state);
 }
 
-static bool leads(const struct doctor_host *h)
-{
-    return h->sidecar && h->answers && strcmp(h->role, "leader") == 0;
-}
-
 /* Does the hook tell what the sidecar's role says? */
 static void judge_check(const struct doctor_facts *facts, struct findings *f)
 {
     const struct doctor_host *h = &facts->host;
     const char *hook = facts->config->check;
-    bool changing =
-        h->sidecar && h->answers && strcmp(h->role, "leader") != 0 && strcmp(h->role, "follower") != 0;
+    bool changing = changes(h);
     char took[32], budget[32];
 
     if (h->sidecar && !h->answers && (h->check == DOCTOR_CHECK_RUNS || h->check == DOCTOR_CHECK_STOPPED)) {

@@ -69,9 +69,11 @@ static bool read_within(int fd, char *buf, size_t size)
     return true;
 }
 
-static bool run_systemctl(const char *unit, char *buf, size_t size)
+/* In no language but its own: its errors are looked into. */
+static bool run_systemctl(const char *verb, const char *unit, char *buf, size_t size)
 {
-    char *const argv[] = {(char *)"systemctl", (char *)"is-enabled", (char *)"--", (char *)unit, NULL};
+    char *const argv[] = {(char *)"systemctl", (char *)verb, (char *)"--", (char *)unit, NULL};
+    char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C", NULL};
     posix_spawn_file_actions_t actions;
     int fds[2];
     pid_t pid;
@@ -82,7 +84,7 @@ static bool run_systemctl(const char *unit, char *buf, size_t size)
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, fds[1], STDERR_FILENO);
-    bool ok = posix_spawnp(&pid, "systemctl", &actions, NULL, argv, environ) == 0;
+    bool ok = posix_spawnp(&pid, "systemctl", &actions, NULL, argv, environment) == 0;
 
     posix_spawn_file_actions_destroy(&actions);
     close(fds[1]);
@@ -97,19 +99,35 @@ static bool run_systemctl(const char *unit, char *buf, size_t size)
     return ok;
 }
 
-/* One word is a state; of other texts only "there is no such unit" says something of the unit. */
+/*
+ * One word is a state; of other texts only "there is no such unit" says something of the unit. The word comes
+ * last: of a unit that is made from an init script others are asked, and that is told first.
+ */
+static void ask_unit(const char *verb, const char *unit, char *state, size_t size)
+{
+    char said[512];
+
+    if (!run_systemctl(verb, unit, said, sizeof said))
+        return;
+    for (size_t end = strlen(said); end > 0 && said[end - 1] == '\n'; end--)
+        said[end - 1] = '\0';
+    const char *line = strrchr(said, '\n'), *word = line ? line + 1 : said;
+
+    if (strstr(word, "No such file"))
+        word = "not-found";
+    if (word[0] && word[strspn(word, "abcdefghijklmnopqrstuvwxyz-")] == '\0')
+        snprintf(state, size, "%s", word);
+}
+
 static void look_unit(struct doctor_facts *facts)
 {
     const char *unit = facts->config->controller_unit;
-    char said[512];
+    struct doctor_host *h = &facts->host;
 
-    if (unit[0] == '\0' || !run_systemctl(unit, said, sizeof said))
+    if (unit[0] == '\0')
         return;
-    said[strcspn(said, "\n")] = '\0';
-    if (strstr(said, "No such file"))
-        strcpy(said, "not-found");
-    if (said[0] && said[strspn(said, "abcdefghijklmnopqrstuvwxyz-")] == '\0')
-        snprintf(facts->host.unit_state, sizeof facts->host.unit_state, "%s", said);
+    ask_unit("is-enabled", unit, h->unit_state, sizeof h->unit_state);
+    ask_unit("is-active", unit, h->unit_active, sizeof h->unit_active);
 }
 
 void look_host(struct doctor_facts *facts)

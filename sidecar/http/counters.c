@@ -34,8 +34,9 @@ void counters_silent(struct counters *c)
     c->renewing = false;
 }
 
-void counters_note(struct counters *c, enum lease_note note, enum lease_role role)
+void counters_note(struct counters *c, enum lease_note note, enum lease_role role, bool alarm)
 {
+    c->alarms[note] += alarm;
     if (note == LEASE_NOTE_ACQUIRED)
         c->elections++;
     if (note == LEASE_NOTE_ROLE && role < LEASE_ROLES)

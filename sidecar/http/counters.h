@@ -30,9 +30,10 @@ enum counters_hook {
 
 struct counters {
     uint64_t renewals[COUNTERS_OUTCOMES];
-    struct histogram renewal;    /* of the confirmed ones */
-    uint64_t elections;          /* won */
-    uint64_t roles[LEASE_ROLES]; /* how often each was entered */
+    struct histogram renewal;               /* of the confirmed ones */
+    uint64_t elections;                     /* won */
+    uint64_t roles[LEASE_ROLES];            /* how often each was entered */
+    uint64_t alarms[LEASE_NOTE_DOUBLE + 1]; /* raised here */
     struct {
         struct histogram duration;
         uint64_t failures;
@@ -50,7 +51,7 @@ void counters_write(struct counters *counters, enum lease_write kind, uint64_t n
 void counters_written(struct counters *counters, enum lease_answer answer, uint64_t now_ns);
 void counters_silent(struct counters *counters); /* ... or nothing was: no harm */
 
-void counters_note(struct counters *counters, enum lease_note note, enum lease_role role);
+void counters_note(struct counters *counters, enum lease_note note, enum lease_role role, bool alarm);
 
 /* An end without a beginning is none. */
 void counters_hook_begun(struct counters *counters, enum counters_hook hook, uint64_t now_ns);

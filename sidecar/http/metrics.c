@@ -153,6 +153,17 @@ static void renewals(struct metrics *m, const struct view *v)
         labelled(m, "role", lease_role_name((enum lease_role)i), c->roles[i]);
 }
 
+/* What is raised for a moment only, and looked for in a gauge, is missed. */
+static void alarms(struct metrics *m, const struct view *v)
+{
+    static const enum lease_note those[] = {LEASE_NOTE_LOST, LEASE_NOTE_ROGUE, LEASE_NOTE_REGRESSION,
+                                            LEASE_NOTE_NO_ROW, LEASE_NOTE_DOUBLE};
+
+    family(m, "alarms_total", "counter", "Alarms that this member raised.");
+    for (size_t i = 0; i < sizeof those / sizeof those[0]; i++)
+        labelled(m, "alarm", lease_note_name(those[i]), v->counters.alarms[those[i]]);
+}
+
 static void hooks(struct metrics *m, const struct view *v)
 {
     const struct counters *c = &v->counters;
@@ -240,6 +251,7 @@ void metrics_render(const struct answer_site *site, const struct view *v, const 
     text_add(out, "1\n");
     lease(&m, v, now);
     renewals(&m, v);
+    alarms(&m, v);
     hooks(&m, v);
     controller(&m, v);
     safety_net(&m, v);

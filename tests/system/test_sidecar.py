@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import signal
 import time
 
@@ -202,6 +203,7 @@ def test_demote_hangs_is_fenced_never_released_early(group):
     wait_for("the next controller", lambda: len(group.observer.spans()) == 2, 5)
     log = leader.log_text()
     assert log.index("event=fence") < log.index("event=stopped lease=%s member=%s epoch=1" % (group.lease, leader.name))
+    assert re.search('event=hook-kill .* hook=demote .* why="its budget is used up"', log), log
 
 
 def test_step_down_that_loses_the_lease_says_so(group):

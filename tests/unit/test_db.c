@@ -409,10 +409,10 @@ static void test_print(void **state)
     assert_int_equal(schema_print(&plan, true, file), 0);
     fclose(file);
     assert_non_null(strstr(text, "CREATE TABLE IF NOT EXISTS galera_lease.lease"));
-    /* Pasted as it is, that would be the password. */
-    assert_non_null(strstr(
-        text, "\n-- <password> is not the password: write that of password_file in its place\nCREATE USER"));
-    assert_non_null(strstr(text, "CREATE USER IF NOT EXISTS 'gl'@'10.0.0.%' IDENTIFIED BY '<password>';"));
+    /* Pasted as it is, it is refused: in quotes that would be the password. */
+    assert_non_null(
+        strstr(text, "\n-- <password>: write that of password_file in its place, in quotes\nCREATE USER"));
+    assert_non_null(strstr(text, "CREATE USER IF NOT EXISTS 'gl'@'10.0.0.%' IDENTIFIED BY <password>;"));
     assert_null(strstr(text, "it\\'s"));
     free(text);
     plan.sidecar.host = "x' OR '";

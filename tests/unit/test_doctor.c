@@ -341,6 +341,17 @@ SPOIL(unit_runtime, unit("enabled-runtime"))
 SPOIL(unit_disabled, unit("disabled"))
 SPOIL(unit_missing, unit("not-found"))
 SPOIL(unit_unasked, unit(""))
+static void runs_as(const char *role, const char *state)
+{
+    unit("disabled");
+    strcpy(x.host.role, role);
+    strcpy(x.host.unit_active, state);
+}
+SPOIL(unit_runs_on_follower, runs_as("follower", "active"))
+SPOIL(unit_begins_on_follower, runs_as("follower", "activating"))
+SPOIL(unit_runs_without_sidecar, runs_as("leader", "active"); x.host.sidecar = false)
+SPOIL(unit_runs_on_leader, runs_as("leader", "active"))
+SPOIL(unit_stopped_on_follower, runs_as("follower", "inactive"))
 static void hook(const char *role, enum doctor_check said)
 {
     strcpy(x.host.role, role);
@@ -468,6 +479,12 @@ static const struct {
     {CASE(unit_runtime), FINDING_FAIL, "unit", "is enabled-runtime", "systemctl disable"},
     {CASE(unit_disabled), FINDING_OK, "unit", "is disabled", NULL},
     {CASE(unit_missing), FINDING_WARN, "unit", "no such unit", "controller_unit"},
+    {CASE(unit_runs_on_follower), FINDING_FAIL, "unit", "is active, and this member does not lead",
+     "systemctl stop cmon.service"},
+    {CASE(unit_begins_on_follower), FINDING_FAIL, "unit", "is activating", "systemctl stop"},
+    {CASE(unit_runs_without_sidecar), FINDING_FAIL, "unit", "is active, and this member", "systemctl stop"},
+    {CASE(unit_runs_on_leader), FINDING_OK, "unit", "is disabled", NULL},
+    {CASE(unit_stopped_on_follower), FINDING_OK, "unit", "is disabled", NULL},
     {CASE(unit_unasked), FINDING_SKIP, "unit", "could not be asked: not looked at", NULL},
     {CASE(runs_on_leader), FINDING_OK, "hooks", "runs, and this member leads", NULL},
     {CASE(stopped_on_follower), FINDING_OK, "hooks", "nothing runs, and this member does not lead", NULL},
@@ -485,11 +502,21 @@ static const struct {
 static const struct {
     const char *name;
     void (*change)(void);
-} well[] = {{CASE(held_longer)},     {CASE(table_right)},   {CASE(guard_procedure)},
-            {CASE(double_gone)},     {CASE(ended)},         {CASE(clock_maybe_fast)},
-            {CASE(clock_maybe_off)}, {CASE(unit_disabled)}, {CASE(stopped_on_follower)},
-            {CASE(runs_on_leader)},  {CASE(tuned_ttl)},     {CASE(hook_while_promoting)},
-            {CASE(no_provider)}};
+} well[] = {{CASE(held_longer)},
+            {CASE(table_right)},
+            {CASE(guard_procedure)},
+            {CASE(double_gone)},
+            {CASE(ended)},
+            {CASE(clock_maybe_fast)},
+            {CASE(clock_maybe_off)},
+            {CASE(unit_disabled)},
+            {CASE(stopped_on_follower)},
+            {CASE(runs_on_leader)},
+            {CASE(tuned_ttl)},
+            {CASE(hook_while_promoting)},
+            {CASE(no_provider)},
+            {CASE(unit_runs_on_leader)},
+            {CASE(unit_stopped_on_follower)}};
 
 static bool found(size_t i)
 {

@@ -262,8 +262,10 @@ static void test_metrics(void **state)
     counters_write(c, LEASE_WRITE_RENEW, 4 * S);
     counters_silent(c);
     counters_written(c, LEASE_ANSWER_ROW, 9 * S); /* nobody waits for it */
-    counters_note(c, LEASE_NOTE_ACQUIRED, LEASE_ACQUIRING);
-    counters_note(c, LEASE_NOTE_ROLE, LEASE_LEADER);
+    counters_note(c, LEASE_NOTE_ACQUIRED, LEASE_ACQUIRING, false);
+    counters_note(c, LEASE_NOTE_ROLE, LEASE_LEADER, false);
+    counters_note(c, LEASE_NOTE_REGRESSION, LEASE_FOLLOWER, true);
+    counters_note(c, LEASE_NOTE_LOST, LEASE_FOLLOWER, false); /* for a reason that is no alarm */
     counters_hook_begun(c, COUNTERS_PROMOTE, S);
     counters_hook_ended(c, COUNTERS_PROMOTE, true, S + 30 * LEASE_NS_PER_MS);
     counters_hook_ended(c, COUNTERS_PROMOTE, true, 9 * S); /* it had ended */
@@ -294,6 +296,8 @@ static void test_metrics(void **state)
     assert_line("galera_lease_renewal_duration_seconds_bucket{lease=\"cmon\",le=\"+Inf\"} 1");
     assert_line("galera_lease_renewal_duration_seconds_sum{lease=\"cmon\"} 0.002000000");
     assert_line("galera_lease_elections_total{lease=\"cmon\"} 1");
+    assert_line("galera_lease_alarms_total{lease=\"cmon\",alarm=\"regression\"} 1");
+    assert_line("galera_lease_alarms_total{lease=\"cmon\",alarm=\"lost\"} 0");
     assert_line("galera_lease_hook_failures_total{lease=\"cmon\",hook=\"promote\"} 1");
     assert_line("galera_lease_hook_duration_seconds_bucket{lease=\"cmon\",hook=\"promote\",le=\"0.05\"} 1");
     assert_line("galera_lease_hook_duration_seconds_sum{lease=\"cmon\",hook=\"fence\"} 2.000000000");
