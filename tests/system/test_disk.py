@@ -43,8 +43,8 @@ def frozen_log(group):
     m.log = folder / "log"
     yield m, folder
     subprocess.run(["fsfreeze", "-u", str(folder)], check=False, stderr=subprocess.DEVNULL)
-    text = m.log_text()
     group.end()
+    text = m.log_text()
     m.log = m.dir / "log"  # the account is taken from there
     m.log.write_text(text)
     subprocess.run(["umount", "-l", str(folder)], check=True)
