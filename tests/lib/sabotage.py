@@ -38,7 +38,9 @@ def guardian_starts_once(member):
     libexec = member.dir / "libexec"
     libexec.mkdir(exist_ok=True)
     shutil.copy(LIBEXEC / "galera-lease-launch", libexec)
-    script(member, "libexec/galera-lease-guardian", f'mkdir {member.dir}/once || exit 1\nexec {LIBEXEC}/galera-lease-guardian "$@"\n')
+    # The later ones live for as long as it takes to be seen.
+    script(member, "libexec/galera-lease-guardian",
+           f'mkdir {member.dir}/once 2>/dev/null || {{ sleep 0.2; exit 1; }}\nexec {LIBEXEC}/galera-lease-guardian "$@"\n')
     member.options["libexec_dir"] = str(libexec)
 
 
