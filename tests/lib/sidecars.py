@@ -21,16 +21,20 @@ def boottime_ns():
 
 PATIENT_FROM = 5  # seconds: a wait as long as this is for something to come at all, and not a bound on how fast
 patience = int(os.environ.get("PATIENCE", 3))  # such waits are so much longer where the machine is crowded; 1 where they are meant to run out
+closest = {"used": 0.0, "what": ""}  # of the waits that came true since a test began, the one that took most of its time
 
 
 def wait_for(what, condition, timeout, strict=False):
     """The value of condition() once it is true; an error that names `what` after `timeout` seconds. Strict: it is a bound on how fast."""
-    end = time.monotonic() + timeout * (patience if timeout >= PATIENT_FROM and not strict else 1)
+    begun, limit = time.monotonic(), timeout * (patience if timeout >= PATIENT_FROM and not strict else 1)
     while True:
         value = condition()
+        took = time.monotonic() - begun
         if value:
+            if took / limit > closest["used"]:
+                closest.update(used=took / limit, what=what)
             return value
-        if time.monotonic() > end:
+        if took > limit:
             raise TimeoutError(f"{what}: not within {timeout} s")
         time.sleep(0.01)
 

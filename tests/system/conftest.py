@@ -14,7 +14,7 @@ from canary import Canary  # noqa: E402
 from lab import Lab  # noqa: E402
 from observer import Observer  # noqa: E402
 import taken  # noqa: E402
-from sidecars import Group, wait_for  # noqa: E402
+from sidecars import Group, closest, wait_for  # noqa: E402
 
 
 STALL_MAX = 0.05  # seconds that one callback may keep a sidecar's loop
@@ -41,6 +41,18 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     if call.when == "call":
         item.failed = outcome.get_result().failed
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    closest.update(used=0.0, what="")
+    yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item):
+    yield
+    item.user_properties.append(("closest_wait", f"{closest['used']:.2f} {closest['what']}"))
 
 
 @pytest.fixture
