@@ -170,7 +170,7 @@ static int show(const struct cli_options *o, const json_t *s)
 /* Why it is that old. */
 static void say_old(const struct config *c, const json_t *s, long long age_s)
 {
-    if (status_file_no_room(c))
+    if (status_file_no_room(c->run_dir))
         fprintf(stderr,
                 "galera-lease: this is %lld s old, for run_dir %s is full: the sidecar (pid %lld) can write "
                 "nothing, and may well lead or follow as it should. Make room there (is it controller.log "

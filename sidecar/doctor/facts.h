@@ -25,6 +25,12 @@ struct doctor_sample {
     int64_t server_us;            /* the server's wall clock, some time in between */
 };
 
+/* Which component a server says it is in: all nodes of one agree on both numbers. */
+struct doctor_view {
+    bool primary;
+    uint64_t conf_id, size; /* wsrep_cluster_conf_id: counts the changes of membership; nodes */
+};
+
 struct doctor_node {
     const char *endpoint;
     bool reached; /* connected, and the session set up */
@@ -38,6 +44,8 @@ struct doctor_node {
     char provider[DOCTOR_PROVIDER_MAX]; /* wsrep_provider_options */
     size_t sample_count;
     struct doctor_sample samples[2];
+    size_t view_count;
+    struct doctor_view views[2]; /* a second apart: between nodes that agree one may just have changed */
 };
 
 /* Read once, through the first endpoint that is of use. */
@@ -45,6 +53,8 @@ struct doctor_database {
     bool looked;
     const char *endpoint;
     bool lease_found;
+    unsigned lease_error; /* it could not be asked for; 0: it could */
+    char lease_error_text[DOCTOR_TEXT_MAX];
     struct lease_row row;
     struct rows_member *members; /* malloc'ed */
     size_t member_count;
@@ -65,11 +75,12 @@ enum doctor_check { DOCTOR_CHECK_NOT_ASKED, DOCTOR_CHECK_RUNS, DOCTOR_CHECK_STOP
 
 /* This host. */
 struct doctor_host {
-    bool sidecar;         /* one of this lease lives here, as far as its pid tells */
-    bool answers;         /* ... and has written its status lately */
-    bool no_room;         /* run_dir is full: it could not have */
-    char role[64];        /* what it wrote */
-    long long age_s, pid; /* of what it wrote */
+    bool sidecar;                     /* one of this lease lives here, as far as its pid tells */
+    bool answers;                     /* ... and has written its status lately */
+    bool no_room;                     /* run_dir is full: it could not have */
+    bool state_full, state_read_only; /* state_dir, if it is there */
+    char role[64];                    /* what it wrote */
+    long long age_s, pid;             /* of what it wrote */
     bool guardian_up, regression;
     bool guardian_file, launcher_file; /* both can be run */
     char libexec_dir[CONFIG_PATH_MAX];

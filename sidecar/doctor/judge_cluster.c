@@ -149,6 +149,84 @@ void judge_endpoints(const struct doctor_facts *facts, struct findings *f)
 
 /* ---- the cluster ---- */
 
+static bool same_history(const struct doctor_node *a, const struct doctor_node *b)
+{
+    return is(a, "wsrep_cluster_state_uuid", doctor_value(b, "wsrep_cluster_state_uuid"));
+}
+
+/*
+ * Both Primary, and not in one component: bootstrapped twice, or one of them was frozen or cut off and has
+ * yet to notice. In both looks: the nodes are asked one beside the other, and a change of membership may fall
+ * between them.
+ */
+static bool apart(const struct doctor_node *a, const struct doctor_node *b)
+{
+    for (size_t i = 0; i < 2; i++) {
+        const struct doctor_view *v = &a->views[i], *w = &b->views[i];
+
+        if (i >= a->view_count || i >= b->view_count || !v->primary || !w->primary ||
+            (v->conf_id == w->conf_id && v->size == w->size))
+            return false;
+    }
+    return true;
+}
+
+static bool same_view(const struct doctor_view *v, const struct doctor_view *w)
+{
+    return v->primary && w->primary && v->conf_id == w->conf_id && v->size == w->size;
+}
+
+/* Halves of one size, in which membership changed equally often, tell themselves by their number only. */
+static bool too_many(const struct doctor_facts *facts, const struct doctor_node *first)
+{
+    size_t servers[2] = {0};
+
+    for (size_t i = 0; i < facts->node_count; i++) {
+        const struct doctor_node *n = &facts->nodes[i];
+        bool again = false;
+
+        for (size_t j = 0; j < i; j++)
+            again = again || (facts->nodes[j].reached && facts->nodes[j].said.instance == n->said.instance);
+        if (again || n->view_count < 2 || !same_history(first, n))
+            continue;
+        for (size_t k = 0; k < 2; k++)
+            servers[k] += same_view(&n->views[k], &first->views[k]);
+    }
+    return servers[0] > first->views[0].size && servers[1] > first->views[1].size;
+}
+
+/* Of nodes of one cluster; false: there are two components that may each have a leader. */
+static bool judge_one_component(const struct doctor_facts *facts, const struct doctor_node *first,
+                                struct findings *f)
+{
+    static const char fix[] =
+        "check again in half a minute: a node that was frozen or cut off may not know yet. If it stays so, "
+        "the cluster was bootstrapped twice: stop mariadbd at once on the side whose writes may be lost, "
+        "then let its nodes join the other";
+    bool one = true;
+
+    for (size_t i = 0; i < facts->node_count; i++) {
+        const struct doctor_node *n = &facts->nodes[i];
+
+        if (!same_history(first, n) || !apart(first, n))
+            continue;
+        findings_add(f, FINDING_FAIL, "cluster", n->endpoint, fix,
+                     "it is Primary in a component of %" PRIu64 " node(s) (change %" PRIu64
+                     "), and %s in another, of %" PRIu64 " (change %" PRIu64 "): each may have a leader",
+                     n->views[1].size, n->views[1].conf_id, first->endpoint, first->views[1].size,
+                     first->views[1].conf_id);
+        one = false;
+    }
+    if (one && too_many(facts, first)) {
+        findings_add(f, FINDING_FAIL, "cluster", NULL, fix,
+                     "more servers say that they are Primary than the %" PRIu64
+                     " node(s) of their component: there are two components, and each may have a leader",
+                     first->views[1].size);
+        one = false;
+    }
+    return one;
+}
+
 static void judge_same_cluster(const struct doctor_facts *facts, struct findings *f)
 {
     const struct doctor_node *first = NULL;
@@ -175,6 +253,8 @@ static void judge_same_cluster(const struct doctor_facts *facts, struct findings
             differ = true;
         }
     }
+    if (first && !judge_one_component(facts, first, f))
+        return;
     if (first && !differ)
         findings_add(f, FINDING_OK, "cluster", NULL, NULL,
                      "all endpoints that answer belong to one cluster of %s node(s)",

@@ -7,6 +7,10 @@
 #include "doctor/judge.h"
 
 #define INIT "run galera-lease init with this configuration"
+/* init leaves a schema alone that is complete by its version. */
+#define MAKE_AGAIN                                                                                           \
+    "as administrator run what galera-lease init --print-sql prints above its line \"the lease and the "     \
+    "accounts\": it makes what is not there"
 
 /* ---- schema and tables ---- */
 
@@ -23,9 +27,30 @@ static void judge_version(const struct doctor_node *n, struct findings *f)
             "the schema has version %u, this program knows %u", n->said.schema, (unsigned)SCHEMA_VERSION);
 }
 
+/* Of those that the account may see. A view that is gone is told by the lease's read, a procedure by the
+ * rights. */
+static size_t judge_tables_there(const struct doctor_database *d, struct findings *f)
+{
+    static const char *const names[] = {"lease", "member", "request", "event", "writer", "schema_version"};
+    size_t missing = 0;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        bool there = false;
+
+        for (size_t j = 0; j < d->table_count; j++)
+            there = there || strcmp(d->tables[j].name, names[i]) == 0;
+        if (there)
+            continue;
+        missing++;
+        findings_add(f, FINDING_FAIL, "schema", names[i], MAKE_AGAIN,
+                     "the table is not there, or the account may not see it");
+    }
+    return missing;
+}
+
 static void judge_tables(const struct doctor_database *d, struct findings *f)
 {
-    size_t good = 0;
+    size_t good = 0, missing = judge_tables_there(d, f);
 
     for (size_t i = 0; i < d->table_count; i++) {
         if (strcasecmp(d->tables[i].engine, "InnoDB") != 0)
@@ -39,7 +64,7 @@ static void judge_tables(const struct doctor_database *d, struct findings *f)
         else
             good++;
     }
-    if (good > 0 && good == d->table_count)
+    if (missing == 0 && good == d->table_count)
         findings_add(f, FINDING_OK, "schema", NULL, NULL,
                      "version %u; the %zu tables that the account may see are InnoDB and have primary keys "
                      "(epoch and guard it "
@@ -52,6 +77,13 @@ static void judge_lease(const struct doctor_facts *facts, struct findings *f)
     const struct doctor_database *d = &facts->database;
     uint64_t ttl_ms = facts->config->timing.ttl_ns / LEASE_NS_PER_MS;
 
+    if (d->lease_error) {
+        findings_add(f, FINDING_FAIL, "lease", NULL,
+                     "if a part of the schema was dropped (a view, or its owner "
+                     "galera_lease_owner@localhost): " MAKE_AGAIN,
+                     "the lease cannot be read: %s (error %u)", d->lease_error_text, d->lease_error);
+        return;
+    }
     if (!d->lease_found) {
         findings_add(f, FINDING_FAIL, "lease", NULL, INIT, "there is no row for the lease %s",
                      facts->config->name);

@@ -15,6 +15,22 @@ static void judge_files(const struct doctor_facts *facts, struct findings *f)
                      h->guardian_file ? "galera-lease-launch" : "galera-lease-guardian");
 }
 
+/* R7: what must survive a crash is written before a start, and erased before the lease is given back. */
+static void judge_state_dir(const struct doctor_facts *facts, struct findings *f)
+{
+    const struct doctor_host *h = &facts->host;
+
+    if (!h->state_full && !h->state_read_only)
+        return;
+    findings_add(
+        f, FINDING_FAIL, "sidecar", facts->config->state_dir,
+        h->state_read_only ? "look into the kernel's log for what made it so, then remount it"
+                           : "make room there",
+        "state_dir is %s: this member starts no controller, and a lease that it holds it does not give "
+        "back until something can be written there",
+        h->state_read_only ? "read-only" : "full");
+}
+
 /* It has written nothing for a while. Nobody shall restart one that leads only because it could not write. */
 static void judge_silent(const struct doctor_facts *facts, struct findings *f)
 {
@@ -178,6 +194,7 @@ static void judge_check(const struct doctor_facts *facts, struct findings *f)
 void judge_host(const struct doctor_facts *facts, struct findings *f)
 {
     judge_files(facts, f);
+    judge_state_dir(facts, f);
     judge_sidecar(facts, f);
     judge_unit(facts, f);
     judge_check(facts, f);

@@ -69,6 +69,20 @@ static void ask_alarms(struct sync *sync, const char *lease, struct doctor_datab
     d->held_longer = table_u64(t, 0, 1, &held) && held > 0;
 }
 
+static void ask_lease(struct sync *sync, const char *lease, struct doctor_database *d)
+{
+    struct sync_error error = {0};
+    int r = sync_lease(sync, false, lease, &d->row, &d->lease_found, &error);
+
+    if (r == SYNC_OK && d->lease_found) {
+        sync_members(sync, false, lease, &d->members, &d->member_count, &error);
+    } else if (r != SYNC_OK) {
+        d->lease_error = error.error ? error.error : WORKER_ERROR_SHAPE;
+        snprintf(d->lease_error_text, sizeof d->lease_error_text, "%s",
+                 error.error ? error.text : "its row holds what no lease has");
+    }
+}
+
 void look_database(const struct look_login *l, struct doctor_facts *facts)
 {
     const struct doctor_node *n = first_usable(facts);
@@ -94,10 +108,7 @@ void look_database(const struct look_login *l, struct doctor_facts *facts)
     ask_rights(sync, d);
     ask_tables(sync, d);
     ask_alarms(sync, l->config->name, d);
-    /* What an account without rights cannot read is not there for it: the rights are judged, too. */
-    if (sync_lease(sync, false, l->config->name, &d->row, &d->lease_found, &error) == SYNC_OK &&
-        d->lease_found)
-        sync_members(sync, false, l->config->name, &d->members, &d->member_count, &error);
+    ask_lease(sync, l->config->name, d);
 }
 
 void look_deinit(struct doctor_facts *facts)

@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ static void look_status(struct doctor_facts *facts)
     const char *role = json_string_value(json_object_get(s, "role"));
 
     h->sidecar = s != NULL;
-    h->no_room = status_file_no_room(facts->config);
+    h->no_room = status_file_no_room(facts->config->run_dir);
     h->pid = json_integer_value(json_object_get(s, "pid"));
     h->guardian_up = json_is_true(json_object_get(s, "guardian"));
     h->regression = json_is_true(json_object_get(s, "regression"));
@@ -48,6 +49,16 @@ static void look_files(struct doctor_facts *facts)
     h->guardian_file = access(path, X_OK) == 0;
     executable_path(facts, "galera-lease-launch", path, sizeof path);
     h->launcher_file = access(path, X_OK) == 0;
+}
+
+/* Before each start of the controller something is written there. One that is not there is made at the start.
+ */
+static void look_state_dir(struct doctor_facts *facts)
+{
+    struct statvfs v;
+
+    facts->host.state_full = status_file_no_room(facts->config->state_dir);
+    facts->host.state_read_only = statvfs(facts->config->state_dir, &v) == 0 && (v.f_flag & ST_RDONLY) != 0;
 }
 
 /* ---- systemctl ---- */
@@ -134,6 +145,7 @@ void look_host(struct doctor_facts *facts)
 {
     look_status(facts);
     look_files(facts);
+    look_state_dir(facts);
     look_unit(facts);
 }
 

@@ -1,4 +1,4 @@
-/* Every endpoint about itself: settings, state, and two looks at its clock. */
+/* Every endpoint about itself: settings, state, and two looks at its clock and its component. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -66,6 +66,28 @@ static void ask_provider(struct sync *sync, struct doctor_node *n)
                    table_text(t, 0, 1));
 }
 
+static void ask_view(struct sync *sync, struct doctor_node *n)
+{
+    _cleanup_(table_freep) struct table *t = NULL;
+    struct sync_error error;
+    struct doctor_view v;
+    uint64_t primary;
+
+    if (sync_query(sync, false,
+                   "SELECT MAX(IF(variable_name = 'WSREP_CLUSTER_STATUS', variable_value = 'Primary', 0)), "
+                   "MAX(IF(variable_name = 'WSREP_CLUSTER_CONF_ID', CAST(variable_value AS UNSIGNED), 0)), "
+                   "MAX(IF(variable_name = 'WSREP_CLUSTER_SIZE', CAST(variable_value AS UNSIGNED), 0)) "
+                   "FROM information_schema.global_status WHERE variable_name IN "
+                   "('WSREP_CLUSTER_STATUS', 'WSREP_CLUSTER_CONF_ID', 'WSREP_CLUSTER_SIZE')",
+                   &t, &error) != SYNC_OK ||
+        t->rows != 1)
+        return;
+    if (!table_u64(t, 0, 0, &primary) || !table_u64(t, 0, 1, &v.conf_id) || !table_u64(t, 0, 2, &v.size))
+        return;
+    v.primary = primary == 1;
+    n->views[n->view_count++] = v;
+}
+
 static void ask_clock(struct sync *sync, struct doctor_node *n)
 {
     _cleanup_(table_freep) struct table *t = NULL;
@@ -119,6 +141,7 @@ static void *ask_node(void *userdata)
     n->reached = true;
     n->said = *sync_facts(sync);
     ask_clock(sync, n);
+    ask_view(sync, n);
     ask_values(
         sync, n,
         "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'wait_timeout', 'wsrep_on', "
@@ -133,6 +156,8 @@ static void *ask_node(void *userdata)
               NULL);
     if (n->sample_count == 1)
         ask_clock(sync, n);
+    if (n->view_count == 1)
+        ask_view(sync, n);
     return NULL;
 }
 

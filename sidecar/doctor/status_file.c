@@ -35,11 +35,11 @@ json_t *status_file_read(const struct config *c, long long *ret_age_s, bool *ret
     return s;
 }
 
-bool status_file_no_room(const struct config *c)
+bool status_file_no_room(const char *folder)
 {
     struct statvfs v;
 
-    if (statvfs(c->run_dir, &v) < 0)
+    if (statvfs(folder, &v) < 0)
         return false;
     return (uint64_t)v.f_bavail * v.f_frsize < TEXT_MAX || (v.f_files > 0 && v.f_favail == 0);
 }

@@ -9,5 +9,5 @@
  * it has written lately (it does at every renewal). The caller's to json_decref(). */
 json_t *status_file_read(const struct config *config, long long *ret_age_s, bool *ret_answers);
 
-/* run_dir is full, so that a sidecar in the best of health could write nothing. */
-bool status_file_no_room(const struct config *config);
+/* @folder is full, so that a sidecar in the best of health could write nothing there. */
+bool status_file_no_room(const char *folder);

@@ -222,6 +222,33 @@ def test_without_a_quorum(well):
     assert checked.says("OK", "times", "ttl 6s")  # what can be seen without a quorum is looked at
 
 
+@pytest.mark.deep
+def test_bootstrapped_twice(group, lab):
+    """Two Primary components of one cluster: each lets somebody lead, and each says of itself that all is well."""
+    member = group.add(1)
+    group.init()
+    by_sockets(member)
+    assert Checked(member).says("OK", "cluster", "one cluster of 3 node(s)")
+    half = lab.nodes[0]
+    half.cut()
+    wait_for("no quorum there", lambda: half.query("SHOW STATUS LIKE 'wsrep_cluster_status'")[0][1] == "non-Primary", 20)
+    try:
+        half.query("SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'")
+        wait_for("its own component", half.synced, 20)
+        checked = Checked(member)
+    finally:
+        half.kill()
+        half.heal()
+        (half.dir / "data/grastate.dat").unlink()  # it takes over all data of the others
+        half.start()
+        lab.wait_whole()
+        lab.wait_trusted()
+    assert checked.code == FAIL, checked.text
+    for other in member.endpoints[1:]:
+        assert checked.says("FAIL", "cluster", f"{member.endpoints[0]} in another, of 1 ", where=other, fix="bootstrapped twice"), checked.text
+    assert not checked.says("OK", "cluster", ""), checked.text
+
+
 @pytest.fixture
 def foreign(lab, tmp_path):
     """A cluster of another's own, of one node, without our schema."""
@@ -253,6 +280,45 @@ def query(connection, sql):
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchall()
+
+
+@pytest.mark.deep
+def test_parts_of_the_schema_that_were_dropped(group, lab):
+    """Each is named, with how it is made again; and so it is."""
+    member = group.add(1)
+    group.init()
+    by_sockets(member)
+    node = lab.nodes[0]
+
+    def make_again():
+        done = member.cli("init", "--print-sql")
+        assert done.returncode == 0, done.stderr
+        sql, line, _ = done.stdout.partition("-- the lease and the accounts\n")
+        assert line
+        subprocess.run(["mariadb", "--no-defaults", f"--socket={node.socket}", "--user=root"], input=sql, text=True, check=True)
+
+    for drop, topic, text, where in (
+            ("DROP TABLE galera_lease.event", "schema", "the table is not there", "event"),
+            ("DROP USER galera_lease_owner@localhost", "lease", "the lease cannot be read: ", ""),
+            ("DROP VIEW galera_lease.lease_and_epoch", "lease", "the lease cannot be read: ", ""),
+            ("DROP PROCEDURE galera_lease.hold", "rights", "EXECUTE on hold", "")):
+        assert not Checked(member).says("FAIL", topic, text), drop
+        node.query(drop)
+        try:
+            checked = Checked(member)
+            done = member.cli("init", "--socket", str(node.socket))
+        finally:
+            make_again()
+        assert checked.code == FAIL and checked.says("FAIL", topic, text, where=where, fix="init --print-sql"), (drop, checked.text)
+        assert done.returncode == 0, done.stderr  # it leaves a schema alone that is complete by its version
+    node.query("DROP ROLE galera_lease_sidecar")
+    try:
+        done = member.cli("init", "--socket", str(node.socket))
+    finally:
+        make_again()
+        group.init()
+    assert done.returncode == 1 and "a part of the schema was dropped" in done.stderr and "--print-sql" in done.stderr, done.stderr
+    assert not any(f["level"] == "FAIL" for f in Checked(member).findings)
 
 
 @pytest.mark.deep

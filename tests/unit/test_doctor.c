@@ -71,6 +71,8 @@ static void healthy_node(size_t i)
                  .status = "Primary",
                  .version = "10.11.14-MariaDB"},
         .provider = PROVIDER,
+        .view_count = 2,
+        .views = {{true, 5, 3}, {true, 5, 3}},
         .sample_count = 2,
         .samples = {{1000000000, 1001000000, 5000000, 5000400}, {2000000000, 2001000000, 6000000, 6000300}}};
     snprintf(n->said.node_name, sizeof n->said.node_name, "n%zu", i + 1);
@@ -140,8 +142,13 @@ static void healthy_database(void)
                                                   .holder = "node1"},
                                           .members = members,
                                           .member_count = 3,
-                                          .table_count = 2,
-                                          .tables = {{"lease", "InnoDB", true}, {"member", "InnoDB", true}},
+                                          .table_count = 6,
+                                          .tables = {{"lease", "InnoDB", true},
+                                                     {"member", "InnoDB", true},
+                                                     {"request", "InnoDB", true},
+                                                     {"event", "InnoDB", true},
+                                                     {"writer", "InnoDB", true},
+                                                     {"schema_version", "InnoDB", true}},
                                           .role = "galera_lease_sidecar"};
     for (size_t i = 0; i < sizeof grants / sizeof grants[0]; i++)
         grant(grants[i]);
@@ -228,6 +235,13 @@ static void cut_off(size_t i)
     strcpy(x.nodes[i].said.status, "non-Primary");
 }
 
+/* Which component a node says it is in, at each of two looks. */
+static void views(size_t i, uint64_t conf_id, uint64_t size, uint64_t then_conf_id, uint64_t then_size)
+{
+    x.nodes[i].views[0] = (struct doctor_view){true, conf_id, size};
+    x.nodes[i].views[1] = (struct doctor_view){true, then_conf_id, then_size};
+}
+
 /* ---- what is spoilt, and what must be said ---- */
 
 #define SPOIL(name, ...)                                                                                     \
@@ -255,6 +269,10 @@ SPOIL(other_galera, set(&x.nodes[1], "wsrep_provider_version", "26.4.16"))
 SPOIL(other_cluster, set(&x.nodes[2], "wsrep_cluster_state_uuid", "bbbb"))
 SPOIL(same_node, x.nodes[2].said.instance = x.nodes[1].said.instance)
 SPOIL(two_nodes, set(&x.nodes[0], "wsrep_cluster_size", "2"))
+SPOIL(bootstrapped_twice, views(0, 6, 1, 6, 1))
+SPOIL(bootstrapped_twice_alike, views(0, 5, 2, 5, 2); views(1, 5, 2, 5, 2); views(2, 5, 2, 5, 2))
+SPOIL(half_cut_off, views(0, 6, 1, 6, 1); x.nodes[0].views[1].primary = false)
+SPOIL(membership_changes, views(0, 6, 2, 6, 2); views(1, 5, 3, 6, 2); views(2, 5, 3, 6, 2))
 SPOIL(ignore_sb, provider(1, "ignore_sb = false", "ignore_sb = true"))
 SPOIL(ignore_quorum, provider(1, "ignore_quorum = false", "ignore_quorum = true"))
 SPOIL(commit_order, provider(1, "commit_order = 3", "commit_order = 2"))
@@ -291,6 +309,9 @@ SPOIL(new_schema, x.nodes[1].said.schema = SCHEMA_VERSION + 1)
 SPOIL(myisam, strcpy(x.database.tables[1].engine, "MyISAM"))
 SPOIL(no_key, x.database.tables[1].primary_key = false)
 SPOIL(no_lease, x.database.lease_found = false)
+SPOIL(no_owner, x.database.lease_found = false; x.database.lease_error = 1449;
+      strcpy(x.database.lease_error_text, "The user specified as a definer does not exist"))
+SPOIL(table_gone, strcpy(x.database.tables[3].name, "of_somebody_else"))
 SPOIL(epochs_differ, x.database.row.epoch_table = 43)
 SPOIL(other_ttl, x.database.row.ttl_ms = 6000)
 SPOIL(held_longer, x.database.row.ttl_ms = 600000; x.database.held_longer = true)
@@ -325,6 +346,8 @@ SPOIL(nobody, x.database.row.state = LEASE_ROW_FREE)
 SPOIL(alone, members[1].member.priority = 0; members[2].member.priority = 0)
 SPOIL(no_sidecar, x.host.sidecar = false)
 SPOIL(frozen, x.host.answers = false; x.host.age_s = 60)
+SPOIL(state_full, x.host.state_full = true)
+SPOIL(state_read_only, x.host.state_read_only = true)
 SPOIL(full, x.host.answers = false; x.host.no_room = true; x.host.age_s = 60;
       strcpy(config.run_dir, "/run/x"))
 SPOIL(no_guardian, x.host.guardian_up = false)
@@ -398,6 +421,12 @@ static const struct {
      "take the endpoints"},
     {CASE(same_node), FINDING_WARN, "cluster", "the same server as 10.0.0.2:3306", "once"},
     {CASE(two_nodes), FINDING_WARN, "cluster", "has two nodes", "garbd"},
+    {CASE(bootstrapped_twice), FINDING_FAIL, "cluster",
+     "Primary in a component of 3 node(s) (change 5), and unix:/s in another, of 1 (change 6): each may have "
+     "a leader",
+     "bootstrapped twice"},
+    {CASE(bootstrapped_twice_alike), FINDING_FAIL, "cluster", "than the 2 node(s) of their component",
+     "bootstrapped twice"},
     {CASE(ignore_sb), FINDING_FAIL, "setting", "pc.ignore_sb is true", "pc.ignore_sb=false"},
     {CASE(ignore_quorum), FINDING_FAIL, "setting", "pc.ignore_quorum is true", "pc.ignore_quorum=false"},
     {CASE(commit_order), FINDING_FAIL, "setting", "repl.commit_order is 2", "repl.commit_order=3"},
@@ -438,6 +467,9 @@ static const struct {
     {CASE(myisam), FINDING_FAIL, "schema", "engine is MyISAM", "InnoDB"},
     {CASE(no_key), FINDING_FAIL, "schema", "no primary key", "init"},
     {CASE(no_lease), FINDING_FAIL, "lease", "no row for the lease cmon", "galera-lease init"},
+    {CASE(no_owner), FINDING_FAIL, "lease",
+     "cannot be read: The user specified as a definer does not exist (error 1449)", "init --print-sql"},
+    {CASE(table_gone), FINDING_FAIL, "schema", "the table is not there", "init --print-sql"},
     {CASE(epochs_differ), FINDING_FAIL, "lease", "epoch 42, the epoch table 43", "edited"},
     {CASE(other_ttl), FINDING_WARN, "lease", "the leader's ttl is 6000 ms", "same ttl"},
     {CASE(alarms), FINDING_WARN, "lease", "2 alarm(s)", "alarm ack"},
@@ -469,6 +501,9 @@ static const struct {
     {CASE(alone), FINDING_WARN, "members", "nobody else could lead", "priority"},
     {CASE(no_sidecar), FINDING_WARN, "sidecar", "no sidecar of lease cmon runs", "start it"},
     {CASE(frozen), FINDING_FAIL, "sidecar", "has written nothing for 60 s", "restart it"},
+    {CASE(state_full), FINDING_FAIL, "sidecar", "state_dir is full: this member starts no controller",
+     "make room"},
+    {CASE(state_read_only), FINDING_FAIL, "sidecar", "state_dir is read-only", "remount"},
     {CASE(full), FINDING_FAIL, "sidecar", "run_dir is full", "a restart mends nothing"},
     {CASE(no_guardian), FINDING_FAIL, "guardian", "without its guardian", "log"},
     {CASE(no_guardian_file), FINDING_FAIL, "guardian", "galera-lease-guardian is not there", "install"},
@@ -516,7 +551,9 @@ static const struct {
             {CASE(hook_while_promoting)},
             {CASE(no_provider)},
             {CASE(unit_runs_on_leader)},
-            {CASE(unit_stopped_on_follower)}};
+            {CASE(unit_stopped_on_follower)},
+            {CASE(half_cut_off)},
+            {CASE(membership_changes)}};
 
 static bool found(size_t i)
 {
