@@ -22,6 +22,7 @@ struct cli_options {
     uint64_t hold_ns;               /* 0: not given */
     uint64_t since_ns, interval_ns; /* 0: not given */
     bool json, print_sql, check_config, print_config, wait, long_list, stopped_it, scenario, hooks, watch;
+    bool change_password;
 };
 
 struct cli_verb {

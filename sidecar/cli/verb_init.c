@@ -8,6 +8,7 @@
 #include "db/version.h"
 
 #define ERROR_NO_ADMIN_OPTION 1698 /* ER_ACCESS_DENIED_NO_PASSWORD_ERROR: of a GRANT of a role */
+#define ERROR_NO_ROLE         1959 /* ER_INVALID_ROLE */
 
 static int admin_open(const struct cli_options *o, struct config *c, struct sync **ret)
 {
@@ -118,6 +119,15 @@ static int failed(const struct cli_options *o, int r, bool late, const char *ste
             "(user in the configuration)\n",
             step);
         return CLI_FAILED;
+    case SCHEMA_PASSWORD:
+        fprintf(
+            stderr,
+            "galera-lease: account %s is there already, and logs in with something else than the password in "
+            "password_file: with that one every sidecar that uses the account, of other leases, too, could "
+            "not connect any more. Nothing was changed; use the password file that the other hosts have, or "
+            "write this one on all of them and give --change-password\n",
+            step);
+        return CLI_FAILED;
     case SCHEMA_BAD_PLAN:
         fprintf(
             stderr,
@@ -134,6 +144,12 @@ static int failed(const struct cli_options *o, int r, bool late, const char *ste
             "galera-lease: only who ran init first can give its roles to others, or let you do it: as that "
             "account run\n  GRANT galera_lease_sidecar TO '%s'@'HOST' WITH ADMIN OPTION\n",
             o->user ? o->user : "root");
+    if (r == SCHEMA_FAILED && error->error == ERROR_NO_ROLE)
+        fprintf(
+            stderr,
+            "galera-lease: a part of the schema was dropped, and one of this version is not made again: as "
+            "administrator run what --print-sql prints above its line \"the lease and the accounts\", "
+            "then init\n");
     return late ? CLI_TIMEOUT : error->non_primary ? CLI_UNREACHABLE : CLI_FAILED;
 }
 
@@ -155,7 +171,8 @@ int verb_init(const struct cli_options *o)
         return r;
     struct schema_plan plan = {.lease = config.name,
                                .ttl_ms = (uint32_t)(config.timing.ttl_ns / LEASE_NS_PER_MS),
-                               .sidecar = {.user = config.user}};
+                               .sidecar = {.user = config.user},
+                               .change_passwords = o->change_password};
 
     if (config.password_file[0]) {
         r = access_password_read(config.password_file, password);

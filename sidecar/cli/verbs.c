@@ -9,7 +9,7 @@
 
 static const struct cli_verb verbs[] = {
     {"run", "clRCVj", 0, verb_run, "run the sidecar until SIGTERM"},
-    {"init", "cltjSupPA", 60, verb_init, "create schema, lease row and account; safe to repeat"},
+    {"init", "cltjSupPAN", 60, verb_init, "create schema, lease row and account; safe to repeat"},
     {"list", "cltjLWi", 10, verb_list, "the members of the lease, and who leads"},
     {"status", "cltj", 10, verb_status, "this host's sidecar: role, time left, why it does not lead"},
     {"check", "cltjH", 10, verb_check, "the doctor: what is wrong, or will be, and what to do",
@@ -48,6 +48,8 @@ static const struct cli_option {
     {'p', "password-file", "FILE", "its password; nobody else may read the file (chmod 600)"},
     {'A', "account-host", "HOST",
      "from where the sidecars log in over TCP, like 10.0.0.%; everywhere if not given"},
+    {'N', "change-password", NULL,
+     "give an account that is there the password in password_file, which every host has"},
     {'L', "long", NULL, "with the time since each member was seen"},
     {'W', "watch", NULL, "again and again, until Ctrl-C; --timeout is for each look"},
     {'i', "interval", "TIME", "how often to look, 100ms to 1h (1s if not given)"},
@@ -188,6 +190,7 @@ static int take(const struct cli_verb *v, struct cli_options *o, int letter, con
     case 'L': o->long_list = true; break;
     case 'H': o->hooks = true; break;
     case 'P': o->print_sql = true; break;
+    case 'N': o->change_password = true; break;
     case 'C': o->check_config = true; break;
     case 'V': o->print_config = true; break;
     case 'R': o->trace = text; break;

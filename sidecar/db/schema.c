@@ -175,6 +175,37 @@ static bool is_foreign(const struct sink *sink, const struct schema_account *acc
            table_u64(t, 0, 0, &count) && count > 0;
 }
 
+/*
+ * An account of ours that logs in with another password: others may use it, of this lease and of further
+ * ones, and would find out at their next connect. To somebody who may not look, none does.
+ */
+static bool has_another_password(const struct sink *sink, const struct schema_account *account,
+                                 const char *role)
+{
+    struct sync_error error;
+    _cleanup_(table_freep) struct table *t = NULL;
+    char sql[1536];
+    struct statement s;
+    uint64_t count;
+    bool ok;
+
+    if (sink->file)
+        return false;
+    statement_init(&s, sql, sizeof(sql));
+    statement_add(
+        &s,
+        "SELECT COUNT(*) FROM mysql.global_priv g JOIN mysql.roles_mapping r ON r.User = g.User AND "
+        "r.Host = g.Host AND r.Role = '%s' AND r.Admin_option = 'N' WHERE g.User = '%s' AND g.Host = "
+        "'%s' AND INSTR(g.Priv, PASSWORD(",
+        role, account->user, account->host);
+    statement_quote(&s, account->password, ACCESS_PASSWORD_MAX);
+    statement_add(&s, ")) = 0");
+    ok = statement_end(&s) > 0 && sync_query(sink->sync, false, sql, &t, &error) == SYNC_OK &&
+         table_u64(t, 0, 0, &count) && count > 0;
+    explicit_bzero(sql, sizeof(sql));
+    return ok;
+}
+
 static int account(struct sink *sink, const struct schema_account *account, const char *role)
 {
     static const char *const forms[] = {"CREATE USER IF NOT EXISTS ", "ALTER USER "};
@@ -210,8 +241,8 @@ static int account(struct sink *sink, const struct schema_account *account, cons
     return r;
 }
 
-/* A password is set for an account of ours only. */
-static int refuse_foreign(struct sink *sink, const struct schema_plan *plan)
+/* A password is set for an account of ours only, and not in passing where it has one. */
+static int refuse_password(struct sink *sink, const struct schema_plan *plan)
 {
     const struct {
         const struct schema_account *account;
@@ -221,12 +252,17 @@ static int refuse_foreign(struct sink *sink, const struct schema_plan *plan)
                {&plan->operator_, "galera_lease_operator"},
                {&plan->reader, "galera_lease_reader"}};
 
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (all[i].account->user && all[i].account->password &&
-            is_foreign(sink, all[i].account, all[i].role)) {
-            snprintf(sink->step, STEP_SIZE, "'%.40s'@'%.60s'", all[i].account->user, all[i].account->host);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const struct schema_account *a = all[i].account;
+
+        if (!a->user || !a->password)
+            continue;
+        snprintf(sink->step, STEP_SIZE, "'%.40s'@'%.60s'", a->user, a->host);
+        if (is_foreign(sink, a, all[i].role))
             return SCHEMA_FOREIGN;
-        }
+        if (!plan->change_passwords && has_another_password(sink, a, all[i].role))
+            return SCHEMA_PASSWORD;
+    }
     return 0;
 }
 
@@ -274,7 +310,7 @@ int schema_apply(struct sync *sync, const struct schema_plan *plan, char *ret_st
     /* Also where the schema is there already: accounts are made on every node. */
     r = sink_statement(&sink, "session", "SET SESSION wsrep_OSU_method = 'TOI'");
     if (r == 0)
-        r = refuse_foreign(&sink, plan);
+        r = refuse_password(&sink, plan);
     if (r != 0)
         return r;
     /* The version is written last: a schema that was left half-made is completed. One that is complete is not

@@ -418,6 +418,37 @@ def test_init_leaves_the_accounts_of_others_alone(group, lab):
     answer(root, "DROP USER other@localhost")
 
 
+def test_init_changes_no_password_in_passing(group, lab):
+    """Another lease's sidecars may use the account: they would find out at their next connect."""
+    member, root = group.add(1), lab.nodes[0].connect()
+    member.write_config()
+    text = [t for t in member.config.read_text().splitlines() if not t.startswith(("endpoints", "user"))]
+    member.config.write_text("\n".join([*text, f'endpoints = ("unix:{member.node.socket}");', 'user = "shared";']) + "\n")
+
+    def login():
+        return answer(root, "SELECT JSON_VALUE(Priv, '$.authentication_string') FROM mysql.global_priv WHERE User = 'shared'")
+
+    def init(*args):
+        before = login()
+        done = member.cli("init", "--socket", str(member.node.socket), *args)
+        return done, before == login()
+    answer(root, "DROP USER IF EXISTS shared@localhost")
+    done, _ = init()
+    assert done.returncode == 0, done.stderr
+    done, same = init()
+    assert done.returncode == 0 and same, done.stderr
+    (group.dir / "password").write_text("another's\n")
+    done, same = init()
+    assert done.returncode == 1 and same, done.stderr
+    assert "account 'shared'@'localhost' is there already, and logs in with something else" in done.stderr, done.stderr
+    assert "Nothing was changed" in done.stderr and "--change-password" in done.stderr
+    done, same = init("--change-password")
+    assert done.returncode == 0 and not same, done.stderr
+    done, same = init()
+    assert done.returncode == 0 and same, done.stderr
+    answer(root, "DROP USER shared@localhost")
+
+
 def test_init_reaches_every_node_also_where_changes_are_rolled(group, lab):
     member = group.add(1)
     member.write_config()
