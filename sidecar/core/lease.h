@@ -216,7 +216,7 @@ struct lease_event {
             enum lease_answer answer;
             bool non_primary;        /* refused because the node has no quorum (1047) */
             uint64_t instance;       /* identity of the answering server's start; 0: none answered */
-            uint64_t instance_up_ns; /* a lower bound of how long it had been up when we connected */
+            uint64_t instance_up_ns; /* a lower bound of how long it had been up by then */
             struct lease_row row;
         } read;
         struct {

@@ -20,7 +20,8 @@
 
 struct worker {
     struct worker_config config;
-    struct link link; /* the thread's, but for cancelling */
+    struct link link;          /* the thread's, but for cancelling */
+    uint64_t connected_raw_ns; /* ... since when it is connected */
     pthread_t thread;
     int event_fd;
 
@@ -69,6 +70,33 @@ static struct worker *destroy(struct worker *worker)
 
 /* ------------------------------------------------------------------ the thread */
 
+/* Never slewed, and stands still in suspend: it counts no more than has passed. */
+static uint64_t raw_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC_RAW, &t);
+    return (uint64_t)t.tv_sec * LEASE_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static bool connect_link(struct worker *worker, struct worker_result *result)
+{
+    bool ok = link_open(&worker->link, result);
+
+    worker->connected_raw_ns = raw_ns();
+    return ok;
+}
+
+/* For as long as the connection stands the server lives. */
+static struct worker_facts facts_by_now(const struct worker *worker)
+{
+    struct worker_facts facts = worker->link.facts;
+
+    if (worker->link.mysql)
+        facts.up_ns += raw_ns() - worker->connected_raw_ns;
+    return facts;
+}
+
 static void perform(struct worker *worker, enum worker_kind kind, bool causal, const char *sql,
                     struct worker_result *result)
 {
@@ -81,7 +109,7 @@ static void perform(struct worker *worker, enum worker_kind kind, bool causal, c
         link_close(&worker->link);
         return;
     }
-    if (!worker->link.mysql && !link_open(&worker->link, result))
+    if (!worker->link.mysql && !connect_link(worker, result))
         return;
     if (kind == WORKER_CONNECT)
         return;
@@ -123,7 +151,7 @@ static void *worker_main(void *userdata)
     mysql_thread_init();
     while (next_op(worker, &result, &causal, sql)) {
         perform(worker, result.kind, causal, sql, &result);
-        result.facts = worker->link.facts;
+        result.facts = facts_by_now(worker);
         result.connected = worker->link.mysql != NULL;
         pthread_mutex_lock(&worker->lock);
         worker->result = result;

@@ -63,15 +63,17 @@ struct worker_config {
     bool dirty_reads; /* read also where there is no quorum, for the doctor */
 };
 
-/* What the server said of itself when we connected. */
+/* What the server said of itself when we connected; only its age is as of the last answer. */
 struct worker_facts {
     uint64_t instance; /* identity of this start of the server: hash of its wsrep_gcomm_uuid; 0: not Galera */
     /*
-     * A lower bound of how long it had been up, whatever its wall clock did: the smaller of Uptime and the
+     * A lower bound of how long it has been up, whatever its wall clock did: the smaller of Uptime and the
      * InnoDB master thread's loops (active + idle), less two seconds and a tenth. Measured: idle, under load,
      * under DDL the sum of the loops was up to 0.8 s above the true age, never 1 s, because the first loop
      * counts at once; loops missed while the process was frozen are not made up for. The tenth is for a
-     * server clock that is slewed.
+     * server clock that is slewed. To that is added how long the connection has stood since, on our RAW
+     * clock: a spare that was made when its server had just started would else count it as that young for
+     * ever (R4).
      */
     uint64_t up_ns;
     bool galera;

@@ -47,7 +47,7 @@ static void answer(struct world *w, unsigned id, enum lease_answer answer)
     schedule(w, hop(w) + late, EV_STMT_ANSWER, 0, 0, 0, id);
 }
 
-/* The age of a server as a client reads it: whole seconds, rounded down, and a tenth off. */
+/* The age of a server as a client reads it when it connects: whole seconds, rounded down, and a tenth off. */
 static void connect(struct world *w, struct host *h, unsigned node)
 {
     const struct node *n = &w->db.nodes[node];
@@ -55,6 +55,17 @@ static void connect(struct world *w, struct host *h, unsigned node)
 
     h->sidecar.connected[node] = n->instance;
     h->sidecar.connected_age[node] = age < 2 ? 0 : (age - 2) * (S / 10 * 9);
+    h->sidecar.connected_raw_ns[node] = clock_read(h, w->now).raw_ns;
+}
+
+/* For as long as the connection stands the server lives. */
+static uint64_t age_by_now(const struct world *w, const struct host *h, unsigned node)
+{
+    const struct sim_sidecar *s = &h->sidecar;
+
+    return s->connected[node] == 0
+               ? 0
+               : s->connected_age[node] + (clock_read(h, w->now).raw_ns - s->connected_raw_ns[node]);
 }
 
 /* ------------------------------------------------------------------ the client's side */
@@ -234,7 +245,7 @@ static void read_row(struct world *w, unsigned id, const struct write_set *view)
         return;
     }
     s->instance = w->hosts[s->host].sidecar.connected[s->node];
-    s->up_ns = w->hosts[s->host].sidecar.connected_age[s->node];
+    s->up_ns = age_by_now(w, &w->hosts[s->host], s->node);
     s->row = view->row;
     if (s->row.state == LEASE_ROW_FREE && memcmp(&s->row.version.nonce, &(struct lease_nonce){{0}}, 16) != 0)
         s->row.state = LEASE_ROW_HELD; /* as the decoder does */

@@ -162,8 +162,8 @@ struct sim_sidecar {
     unsigned endpoint, book_endpoint; /* nodes */
     uint64_t preferred_at;
     uint64_t connected[NODES_MAX]; /* instance that the connection was made to; 0: none */
-    uint64_t connected_age[NODES_MAX];
-    int stmt; /* of the statement under way; -1: none */
+    uint64_t connected_age[NODES_MAX], connected_raw_ns[NODES_MAX]; /* the server's age then, and when */
+    int stmt;                                                       /* of the statement under way; -1: none */
     uint64_t stop_epoch;
 };
 

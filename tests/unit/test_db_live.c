@@ -566,6 +566,43 @@ static void wait_worker(struct worker *worker, struct worker_result *ret_result)
     assert_int_equal(worker_take(worker, ret_result), 1);
 }
 
+/* A connection that stands proves that the server lives: it grows old meanwhile. */
+static void test_server_grows_old(void **state)
+{
+    struct worker_config config = {.endpoint = root_endpoint,
+                                   .user = "root",
+                                   .connect_timeout_s = 10,
+                                   .io_timeout_s = 60,
+                                   .lease_rules = true};
+    struct worker_result result;
+    struct worker *worker = NULL;
+    uint64_t up_ns, before_ns, after_ns;
+    (void)state;
+
+    assert_int_equal(worker_new(&config, &worker), 0);
+    before_ns = now_ns();
+    assert_int_equal(worker_submit(worker, 1, WORKER_CONNECT, false, NULL), 0);
+    wait_worker(worker, &result);
+    assert_true(result.connected);
+    up_ns = result.facts.up_ns;
+    after_ns = now_ns();
+    poll(NULL, 0, 500);
+    uint64_t asked_ns = now_ns();
+    assert_int_equal(worker_submit(worker, 2, WORKER_READ, false, "SELECT 1"), 0);
+    wait_worker(worker, &result);
+    assert_int_equal(result.answer, LEASE_ANSWER_ROW);
+    worker_result_deinit(&result);
+    /* Two clocks of one machine: a little room. */
+    assert_true(result.facts.up_ns - up_ns >= (asked_ns - after_ns) / 10 * 9);
+    assert_true(result.facts.up_ns - up_ns <= (now_ns() - before_ns) / 10 * 11);
+    /* One that is closed proves nothing more. */
+    assert_int_equal(worker_submit(worker, 3, WORKER_CLOSE, false, NULL), 0);
+    wait_worker(worker, &result);
+    assert_false(result.connected);
+    assert_true(result.facts.up_ns <= up_ns);
+    worker_free(worker);
+}
+
 static void test_cancel(void **state)
 {
     struct worker_config config = {.endpoint = root_endpoint,
@@ -667,6 +704,7 @@ int main(void)
         cmocka_unit_test(test_guard),
         cmocka_unit_test(test_history_refused),
         cmocka_unit_test(test_schema_gone),
+        cmocka_unit_test(test_server_grows_old),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_client_cancel),
         cmocka_unit_test(test_unreachable),
