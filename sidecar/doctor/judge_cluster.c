@@ -201,8 +201,9 @@ static bool judge_one_component(const struct doctor_facts *facts, const struct d
 {
     static const char fix[] =
         "check again in half a minute: a node that was frozen or cut off may not know yet. If it stays so, "
-        "the cluster was bootstrapped twice: stop mariadbd at once on the side whose writes may be lost, "
-        "then let its nodes join the other";
+        "the cluster was bootstrapped twice: stop mariadbd at once on the side whose writes may be lost (no "
+        "kill -9: it would come up as Primary again), remove grastate.dat there, and start it: it takes over "
+        "the other side's data";
     bool one = true;
 
     for (size_t i = 0; i < facts->node_count; i++) {
