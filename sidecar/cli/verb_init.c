@@ -104,7 +104,7 @@ static int check_server(const struct config *c, struct sync *sync)
     return CLI_OK;
 }
 
-static int failed(const struct cli_options *o, int r, bool late, const char *step,
+static int failed(const struct cli_options *o, int r, bool late, bool password, const char *step,
                   const struct sync_error *error)
 {
     switch (r) {
@@ -119,14 +119,14 @@ static int failed(const struct cli_options *o, int r, bool late, const char *ste
             "(user in the configuration)\n",
             step);
         return CLI_FAILED;
-    case SCHEMA_PASSWORD:
+    case SCHEMA_LOGIN:
         fprintf(
             stderr,
-            "galera-lease: account %s is there already, and logs in with something else than the password in "
-            "password_file: with that one every sidecar that uses the account, of other leases, too, could "
-            "not connect any more. Nothing was changed; use the password file that the other hosts have, or "
-            "write this one on all of them and give --change-password\n",
-            step);
+            "galera-lease: account %s is there already, and logs in with something else than %s: with that, "
+            "every sidecar that uses the account, of other leases, too, could not connect any more. "
+            "Nothing was changed; configure this lease as the others are, or all of them as this one, "
+            "and give --change-password\n",
+            step, password ? "the password in password_file" : "unix_socket (there is no password_file)");
         return CLI_FAILED;
     case SCHEMA_BAD_PLAN:
         fprintf(
@@ -172,7 +172,7 @@ int verb_init(const struct cli_options *o)
     struct schema_plan plan = {.lease = config.name,
                                .ttl_ms = (uint32_t)(config.timing.ttl_ns / LEASE_NS_PER_MS),
                                .sidecar = {.user = config.user},
-                               .change_passwords = o->change_password};
+                               .change_logins = o->change_password};
 
     if (config.password_file[0]) {
         r = access_password_read(config.password_file, password);
@@ -192,7 +192,7 @@ int verb_init(const struct cli_options *o)
     account_hosts(o, &config, &plan);
     if (o->print_sql) {
         r = schema_print(&plan, true, stdout);
-        return r == 0 ? CLI_OK : failed(o, r, false, "printing", &error);
+        return r == 0 ? CLI_OK : failed(o, r, false, plan.sidecar.password != NULL, "printing", &error);
     }
     r = admin_open(o, &config, &sync);
     if (r != CLI_OK)
@@ -208,6 +208,6 @@ int verb_init(const struct cli_options *o)
 
     sync_close(sync);
     if (r != SCHEMA_OK)
-        return failed(o, r, late, step, &error);
+        return failed(o, r, late, plan.sidecar.password != NULL, step, &error);
     return say_done(o, &plan) == 0 ? CLI_OK : CLI_FAILED;
 }

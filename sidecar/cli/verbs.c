@@ -49,7 +49,7 @@ static const struct cli_option {
     {'A', "account-host", "HOST",
      "from where the sidecars log in over TCP, like 10.0.0.%; everywhere if not given"},
     {'N', "change-password", NULL,
-     "give an account that is there the password in password_file, which every host has"},
+     "give an account that is there the password in password_file, which every host has by now"},
     {'L', "long", NULL, "with the time since each member was seen"},
     {'W', "watch", NULL, "again and again, until Ctrl-C; --timeout is for each look"},
     {'i', "interval", "TIME", "how often to look, 100ms to 1h (1s if not given)"},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "schema_files.h"
+#include "db/login.h"
 #include "db/statement.h"
 #include "util/cleanup.h"
 
@@ -175,35 +176,14 @@ static bool is_foreign(const struct sink *sink, const struct schema_account *acc
            table_u64(t, 0, 0, &count) && count > 0;
 }
 
-/*
- * An account of ours that logs in with another password: others may use it, of this lease and of further
- * ones, and would find out at their next connect. To somebody who may not look, none does.
- */
-static bool has_another_password(const struct sink *sink, const struct schema_account *account,
-                                 const char *role)
+/* It is as wanted, or by a plugin that somebody chose. */
+static bool login_stays(const struct sink *sink, const struct schema_account *account)
 {
-    struct sync_error error;
-    _cleanup_(table_freep) struct table *t = NULL;
-    char sql[1536];
-    struct statement s;
-    uint64_t count;
-    bool ok;
-
     if (sink->file)
         return false;
-    statement_init(&s, sql, sizeof(sql));
-    statement_add(
-        &s,
-        "SELECT COUNT(*) FROM mysql.global_priv g JOIN mysql.roles_mapping r ON r.User = g.User AND "
-        "r.Host = g.Host AND r.Role = '%s' AND r.Admin_option = 'N' WHERE g.User = '%s' AND g.Host = "
-        "'%s' AND INSTR(g.Priv, PASSWORD(",
-        role, account->user, account->host);
-    statement_quote(&s, account->password, ACCESS_PASSWORD_MAX);
-    statement_add(&s, ")) = 0");
-    ok = statement_end(&s) > 0 && sync_query(sink->sync, false, sql, &t, &error) == SYNC_OK &&
-         table_u64(t, 0, 0, &count) && count > 0;
-    explicit_bzero(sql, sizeof(sql));
-    return ok;
+    enum login login = login_compare(sink->sync, account->user, account->host, account->password);
+
+    return login == LOGIN_SAME || login == LOGIN_ODD;
 }
 
 static int account(struct sink *sink, const struct schema_account *account, const char *role)
@@ -215,8 +195,9 @@ static int account(struct sink *sink, const struct schema_account *account, cons
 
     if (!account->user)
         return 0;
-    /* Its login is not ours to change. One of the operating system has none of ours, root's above all. */
-    size_t made_by = is_foreign(sink, account, role) ? 1 : 2;
+    /* Of somebody else's the login is not ours to change. One of the operating system has none of ours,
+     * root's above all. */
+    size_t made_by = is_foreign(sink, account, role) || login_stays(sink, account) ? 1 : 2;
     snprintf(step, sizeof(step), "account %s", account->user);
     if (sink->hide_passwords && account->password &&
         fprintf(sink->file, "-- <password>: write that of password_file in its place, in quotes\n") < 0)
@@ -241,8 +222,8 @@ static int account(struct sink *sink, const struct schema_account *account, cons
     return r;
 }
 
-/* A password is set for an account of ours only, and not in passing where it has one. */
-static int refuse_password(struct sink *sink, const struct schema_plan *plan)
+/* Nobody's login is changed in passing: sidecars of other leases may use the account. */
+static int refuse_logins(struct sink *sink, const struct schema_plan *plan)
 {
     const struct {
         const struct schema_account *account;
@@ -255,13 +236,16 @@ static int refuse_password(struct sink *sink, const struct schema_plan *plan)
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         const struct schema_account *a = all[i].account;
 
-        if (!a->user || !a->password)
+        if (!a->user)
             continue;
         snprintf(sink->step, STEP_SIZE, "'%.40s'@'%.60s'", a->user, a->host);
-        if (is_foreign(sink, a, all[i].role))
-            return SCHEMA_FOREIGN;
-        if (!plan->change_passwords && has_another_password(sink, a, all[i].role))
-            return SCHEMA_PASSWORD;
+        if (is_foreign(sink, a, all[i].role)) {
+            if (a->password)
+                return SCHEMA_FOREIGN;
+        } else if (!plan->change_logins &&
+                   login_compare(sink->sync, a->user, a->host, a->password) == LOGIN_OTHER) {
+            return SCHEMA_LOGIN;
+        }
     }
     return 0;
 }
@@ -310,7 +294,7 @@ int schema_apply(struct sync *sync, const struct schema_plan *plan, char *ret_st
     /* Also where the schema is there already: accounts are made on every node. */
     r = sink_statement(&sink, "session", "SET SESSION wsrep_OSU_method = 'TOI'");
     if (r == 0)
-        r = refuse_password(&sink, plan);
+        r = refuse_logins(&sink, plan);
     if (r != 0)
         return r;
     /* The version is written last: a schema that was left half-made is completed. One that is complete is not

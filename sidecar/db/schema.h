@@ -25,7 +25,7 @@ struct schema_plan {
     struct schema_account sidecar,
         sidecar_local; /* the second: for unix sockets, where the first is narrow */
     struct schema_account operator_, reader;
-    bool change_passwords; /* of accounts that an init made before, too */
+    bool change_logins; /* of accounts that are there, too */
 };
 
 enum schema_result {
@@ -33,7 +33,7 @@ enum schema_result {
     SCHEMA_FAILED,   /* see the error and @ret_step */
     SCHEMA_UNKNOWN,  /* the database has a version that this program does not know: nothing was done */
     SCHEMA_FOREIGN,  /* an account, named in @ret_step, is somebody else's: nothing was done */
-    SCHEMA_PASSWORD, /* an account of ours, named in @ret_step, has another password: nothing was done */
+    SCHEMA_LOGIN,    /* an account, named in @ret_step, logs in with something else: nothing was done */
     SCHEMA_BAD_PLAN, /* a name, user, host or password that may not be used */
 };
 

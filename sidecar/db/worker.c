@@ -92,8 +92,10 @@ static struct worker_facts facts_by_now(const struct worker *worker)
 {
     struct worker_facts facts = worker->link.facts;
 
-    if (worker->link.mysql)
-        facts.up_ns += raw_ns() - worker->connected_raw_ns;
+    uint64_t now_ns = raw_ns();
+
+    if (worker->link.mysql && now_ns > worker->connected_raw_ns)
+        facts.up_ns += now_ns - worker->connected_raw_ns;
     return facts;
 }
 

@@ -25,10 +25,14 @@ struct doctor_sample {
     int64_t server_us;            /* the server's wall clock, some time in between */
 };
 
-/* Which component a server says it is in: all nodes of one agree on both numbers. */
+/*
+ * The component that a server was in from one look to the next: all nodes of one agree on both numbers, but
+ * each learns of a change only when it comes to it among what it has to apply.
+ */
 struct doctor_view {
-    bool primary;
-    uint64_t conf_id, size; /* wsrep_cluster_conf_id: counts the changes of membership; nodes */
+    bool steady;             /* Primary, Synced and with nothing to apply, and the same in both looks */
+    uint64_t conf_id, size;  /* wsrep_cluster_conf_id: counts the changes of membership; nodes */
+    uint64_t from_ns, to_ns; /* our CLOCK_MONOTONIC */
 };
 
 struct doctor_node {
@@ -44,8 +48,7 @@ struct doctor_node {
     char provider[DOCTOR_PROVIDER_MAX]; /* wsrep_provider_options */
     size_t sample_count;
     struct doctor_sample samples[2];
-    size_t view_count;
-    struct doctor_view views[2]; /* a second apart: between nodes that agree one may just have changed */
+    struct doctor_view view;
 };
 
 /* Read once, through the first endpoint that is of use. */
@@ -61,6 +64,7 @@ struct doctor_database {
     bool *http_away;  /* malloc'ed, one for each member: it names an HTTP port, and that cannot be reached */
     bool held_longer; /* a hold is on: the row has another ttl */
     uint64_t open_alarms;
+    bool tables_asked;
     size_t table_count;
     struct {
         char name[64], engine[32];

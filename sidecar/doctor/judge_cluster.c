@@ -57,7 +57,8 @@ static const char *remedy(const struct doctor_node *n)
     case 1698:
         return "the account, its host and its password are what galera-lease init makes of this "
                "configuration: look at "
-               "user and password_file, or run init again";
+               "user and password_file, or run init again (with --change-password, if that file is the new "
+               "one)";
     case 1047: return "bring the other nodes back; a cluster that is down as a whole is bootstrapped by hand";
     case WORKER_ERROR_PASSWORD: return "password_file must belong to root or the sidecar's user, mode 600";
     case WORKER_ERROR_TLS:
@@ -154,32 +155,26 @@ static bool same_history(const struct doctor_node *a, const struct doctor_node *
     return is(a, "wsrep_cluster_state_uuid", doctor_value(b, "wsrep_cluster_state_uuid"));
 }
 
-/*
- * Both Primary, and not in one component: bootstrapped twice, or one of them was frozen or cut off and has
- * yet to notice. In both looks: the nodes are asked one beside the other, and a change of membership may fall
- * between them.
- */
-static bool apart(const struct doctor_node *a, const struct doctor_node *b)
-{
-    for (size_t i = 0; i < 2; i++) {
-        const struct doctor_view *v = &a->views[i], *w = &b->views[i];
+/* How long both were seen as they are: nodes learn of a change one after the other. */
+#define OVERLAP_NS (LEASE_NS_PER_S / 4)
 
-        if (i >= a->view_count || i >= b->view_count || !v->primary || !w->primary ||
-            (v->conf_id == w->conf_id && v->size == w->size))
-            return false;
-    }
-    return true;
+static bool both_steady(const struct doctor_view *v, const struct doctor_view *w)
+{
+    uint64_t from_ns = v->from_ns > w->from_ns ? v->from_ns : w->from_ns,
+             to_ns = v->to_ns < w->to_ns ? v->to_ns : w->to_ns;
+
+    return v->steady && w->steady && from_ns + OVERLAP_NS <= to_ns;
 }
 
 static bool same_view(const struct doctor_view *v, const struct doctor_view *w)
 {
-    return v->primary && w->primary && v->conf_id == w->conf_id && v->size == w->size;
+    return v->conf_id == w->conf_id && v->size == w->size;
 }
 
 /* Halves of one size, in which membership changed equally often, tell themselves by their number only. */
 static bool too_many(const struct doctor_facts *facts, const struct doctor_node *first)
 {
-    size_t servers[2] = {0};
+    size_t servers = 0;
 
     for (size_t i = 0; i < facts->node_count; i++) {
         const struct doctor_node *n = &facts->nodes[i];
@@ -187,12 +182,10 @@ static bool too_many(const struct doctor_facts *facts, const struct doctor_node 
 
         for (size_t j = 0; j < i; j++)
             again = again || (facts->nodes[j].reached && facts->nodes[j].said.instance == n->said.instance);
-        if (again || n->view_count < 2 || !same_history(first, n))
-            continue;
-        for (size_t k = 0; k < 2; k++)
-            servers[k] += same_view(&n->views[k], &first->views[k]);
+        servers += !again && same_history(first, n) && both_steady(&first->view, &n->view) &&
+                   same_view(&first->view, &n->view);
     }
-    return servers[0] > first->views[0].size && servers[1] > first->views[1].size;
+    return servers > first->view.size;
 }
 
 /* Of nodes of one cluster; false: there are two components that may each have a leader. */
@@ -200,29 +193,32 @@ static bool judge_one_component(const struct doctor_facts *facts, const struct d
                                 struct findings *f)
 {
     static const char fix[] =
-        "check again in half a minute: a node that was frozen or cut off may not know yet. If it stays so, "
-        "the cluster was bootstrapped twice: stop mariadbd at once on the side whose writes may be lost (no "
-        "kill -9: it would come up as Primary again), remove grastate.dat there, and start it: it takes over "
-        "the other side's data";
+        "check again in half a minute, with no DDL under way: a node that was frozen or cut off may not know "
+        "yet. If it stays so, the cluster was bootstrapped twice: stop mariadbd at once on the side whose "
+        "writes may be lost (no kill -9: it would come up as Primary again), remove grastate.dat there, and "
+        "start it: it takes over the other side's data";
     bool one = true;
 
+    for (size_t i = 0; i < facts->node_count && !first->view.steady; i++)
+        if (same_history(first, &facts->nodes[i]) && facts->nodes[i].view.steady)
+            first = &facts->nodes[i];
     for (size_t i = 0; i < facts->node_count; i++) {
         const struct doctor_node *n = &facts->nodes[i];
 
-        if (!same_history(first, n) || !apart(first, n))
+        if (!same_history(first, n) || !both_steady(&first->view, &n->view) ||
+            same_view(&first->view, &n->view))
             continue;
         findings_add(f, FINDING_FAIL, "cluster", n->endpoint, fix,
                      "it is Primary in a component of %" PRIu64 " node(s) (change %" PRIu64
                      "), and %s in another, of %" PRIu64 " (change %" PRIu64 "): each may have a leader",
-                     n->views[1].size, n->views[1].conf_id, first->endpoint, first->views[1].size,
-                     first->views[1].conf_id);
+                     n->view.size, n->view.conf_id, first->endpoint, first->view.size, first->view.conf_id);
         one = false;
     }
     if (one && too_many(facts, first)) {
         findings_add(f, FINDING_FAIL, "cluster", NULL, fix,
                      "more servers say that they are Primary than the %" PRIu64
                      " node(s) of their component: there are two components, and each may have a leader",
-                     first->views[1].size);
+                     first->view.size);
         one = false;
     }
     return one;

@@ -8,6 +8,8 @@
 #include "doctor/look.h"
 #include "util/cleanup.h"
 
+#define ERROR_NO_ANSWER 2013 /* as the connector numbers a lost connection */
+
 static const struct doctor_node *first_usable(const struct doctor_facts *facts)
 {
     for (size_t i = 0; i < facts->node_count; i++)
@@ -29,6 +31,7 @@ static void ask_tables(struct sync *sync, struct doctor_database *d)
             "TABLE'",
             &t, &error) != SYNC_OK)
         return;
+    d->tables_asked = true;
     for (size_t i = 0; i < t->rows && d->table_count < DOCTOR_TABLES_MAX; i++) {
         table_sanitise(d->tables[d->table_count].name, sizeof d->tables[0].name, table_text(t, i, 0));
         table_sanitise(d->tables[d->table_count].engine, sizeof d->tables[0].engine, table_text(t, i, 1));
@@ -77,9 +80,13 @@ static void ask_lease(struct sync *sync, const char *lease, struct doctor_databa
     if (r == SYNC_OK && d->lease_found) {
         sync_members(sync, false, lease, &d->members, &d->member_count, &error);
     } else if (r != SYNC_OK) {
-        d->lease_error = error.error ? error.error : WORKER_ERROR_SHAPE;
+        d->lease_error = error.error           ? error.error
+                         : r == SYNC_MALFORMED ? WORKER_ERROR_SHAPE
+                                               : ERROR_NO_ANSWER;
         snprintf(d->lease_error_text, sizeof d->lease_error_text, "%s",
-                 error.error ? error.text : "its row holds what no lease has");
+                 error.error           ? error.text
+                 : r == SYNC_MALFORMED ? "its row holds what no lease has"
+                                       : "no answer in time");
     }
 }
 

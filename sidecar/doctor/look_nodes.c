@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "db/sync.h"
@@ -66,26 +67,45 @@ static void ask_provider(struct sync *sync, struct doctor_node *n)
                    table_text(t, 0, 1));
 }
 
-static void ask_view(struct sync *sync, struct doctor_node *n)
+/* One look; not steady: it was not all that it must be, or could not be asked. */
+static struct doctor_view ask_view(struct sync *sync)
 {
     _cleanup_(table_freep) struct table *t = NULL;
+    struct doctor_view v = {.from_ns = monotonic_ns()};
     struct sync_error error;
-    struct doctor_view v;
-    uint64_t primary;
+    bool primary = false, synced = false, empty = false;
 
-    if (sync_query(sync, false,
-                   "SELECT MAX(IF(variable_name = 'WSREP_CLUSTER_STATUS', variable_value = 'Primary', 0)), "
-                   "MAX(IF(variable_name = 'WSREP_CLUSTER_CONF_ID', CAST(variable_value AS UNSIGNED), 0)), "
-                   "MAX(IF(variable_name = 'WSREP_CLUSTER_SIZE', CAST(variable_value AS UNSIGNED), 0)) "
-                   "FROM information_schema.global_status WHERE variable_name IN "
-                   "('WSREP_CLUSTER_STATUS', 'WSREP_CLUSTER_CONF_ID', 'WSREP_CLUSTER_SIZE')",
-                   &t, &error) != SYNC_OK ||
-        t->rows != 1)
-        return;
-    if (!table_u64(t, 0, 0, &primary) || !table_u64(t, 0, 1, &v.conf_id) || !table_u64(t, 0, 2, &v.size))
-        return;
-    v.primary = primary == 1;
-    n->views[n->view_count++] = v;
+    if (sync_query(
+            sync, false,
+            "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_cluster_conf_id', "
+            "'wsrep_cluster_size', 'wsrep_local_state_comment', 'wsrep_local_recv_queue')",
+            &t, &error) != SYNC_OK)
+        return v;
+    for (size_t i = 0; i < t->rows; i++) {
+        const char *name = table_text(t, i, 0), *text = table_text(t, i, 1);
+
+        primary = primary || (strcasecmp(name, "wsrep_cluster_status") == 0 && strcmp(text, "Primary") == 0);
+        synced =
+            synced || (strcasecmp(name, "wsrep_local_state_comment") == 0 && strcmp(text, "Synced") == 0);
+        empty = empty || (strcasecmp(name, "wsrep_local_recv_queue") == 0 && strcmp(text, "0") == 0);
+        if (strcasecmp(name, "wsrep_cluster_conf_id") == 0)
+            table_u64(t, i, 1, &v.conf_id);
+        if (strcasecmp(name, "wsrep_cluster_size") == 0)
+            table_u64(t, i, 1, &v.size);
+    }
+    v.steady = primary && synced && empty;
+    v.to_ns = monotonic_ns();
+    return v;
+}
+
+static struct doctor_view between(const struct doctor_view *first, const struct doctor_view *second)
+{
+    return (struct doctor_view){.steady = first->steady && second->steady &&
+                                          first->conf_id == second->conf_id && first->size == second->size,
+                                .conf_id = first->conf_id,
+                                .size = first->size,
+                                .from_ns = first->to_ns,
+                                .to_ns = second->from_ns};
 }
 
 static void ask_clock(struct sync *sync, struct doctor_node *n)
@@ -141,7 +161,8 @@ static void *ask_node(void *userdata)
     n->reached = true;
     n->said = *sync_facts(sync);
     ask_clock(sync, n);
-    ask_view(sync, n);
+    struct doctor_view first = ask_view(sync);
+
     ask_values(
         sync, n,
         "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'wait_timeout', 'wsrep_on', "
@@ -156,8 +177,9 @@ static void *ask_node(void *userdata)
               NULL);
     if (n->sample_count == 1)
         ask_clock(sync, n);
-    if (n->view_count == 1)
-        ask_view(sync, n);
+    struct doctor_view second = ask_view(sync);
+
+    n->view = between(&first, &second);
     return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "util/fsio.h"
 
@@ -41,5 +42,7 @@ bool status_file_no_room(const char *folder)
 
     if (statvfs(folder, &v) < 0)
         return false;
-    return (uint64_t)v.f_bavail * v.f_frsize < TEXT_MAX || (v.f_files > 0 && v.f_favail == 0);
+    uint64_t blocks = geteuid() == 0 ? v.f_bfree : v.f_bavail; /* some are kept for root */
+
+    return blocks * v.f_frsize < TEXT_MAX || (v.f_files > 0 && v.f_favail == 0);
 }

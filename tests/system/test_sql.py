@@ -411,8 +411,11 @@ def test_init_leaves_the_accounts_of_others_alone(group, lab):
     member.config.write_text("\n".join([*text, f'endpoints = ("unix:{member.node.socket}");', 'user = "other";']) + "\n")
     done, same = init("GRANT SELECT ON app.* TO other@localhost")
     assert done.returncode == 1 and same and "account 'other'@'localhost' is there already" in done.stderr
-    done, same = init("REVOKE SELECT ON app.* FROM other@localhost")  # made for us, by hand
-    assert done.returncode == 0 and not same
+    done, same = init("REVOKE SELECT ON app.* FROM other@localhost")  # made for us, by hand: with another password
+    assert done.returncode == 1 and same and "logs in with something else" in done.stderr
+    answer(root, "ALTER USER other@localhost IDENTIFIED BY 'secret'")
+    done, same = init()
+    assert done.returncode == 0 and same, done.stderr
     done, same = init("GRANT SELECT ON app.* TO other@localhost")  # ours, with something more
     assert done.returncode == 0 and same
     answer(root, "DROP USER other@localhost")
@@ -446,6 +449,9 @@ def test_init_changes_no_password_in_passing(group, lab):
     assert done.returncode == 0 and not same, done.stderr
     done, same = init()
     assert done.returncode == 0 and same, done.stderr
+    member.config.write_text("\n".join(t for t in member.config.read_text().splitlines() if not t.startswith("password_file")) + "\n")
+    done, same = init()
+    assert done.returncode == 1 and same and "something else than unix_socket" in done.stderr, done.stderr
     answer(root, "DROP USER shared@localhost")
 
 

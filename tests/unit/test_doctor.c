@@ -71,8 +71,7 @@ static void healthy_node(size_t i)
                  .status = "Primary",
                  .version = "10.11.14-MariaDB"},
         .provider = PROVIDER,
-        .view_count = 2,
-        .views = {{true, 5, 3}, {true, 5, 3}},
+        .view = {true, 5, 3, 1000000000, 2000000000},
         .sample_count = 2,
         .samples = {{1000000000, 1001000000, 5000000, 5000400}, {2000000000, 2001000000, 6000000, 6000300}}};
     snprintf(n->said.node_name, sizeof n->said.node_name, "n%zu", i + 1);
@@ -142,6 +141,7 @@ static void healthy_database(void)
                                                   .holder = "node1"},
                                           .members = members,
                                           .member_count = 3,
+                                          .tables_asked = true,
                                           .table_count = 6,
                                           .tables = {{"lease", "InnoDB", true},
                                                      {"member", "InnoDB", true},
@@ -235,11 +235,11 @@ static void cut_off(size_t i)
     strcpy(x.nodes[i].said.status, "non-Primary");
 }
 
-/* Which component a node says it is in, at each of two looks. */
-static void views(size_t i, uint64_t conf_id, uint64_t size, uint64_t then_conf_id, uint64_t then_size)
+/* Which component a node says it is in. */
+static void view(size_t i, uint64_t conf_id, uint64_t size)
 {
-    x.nodes[i].views[0] = (struct doctor_view){true, conf_id, size};
-    x.nodes[i].views[1] = (struct doctor_view){true, then_conf_id, then_size};
+    x.nodes[i].view.conf_id = conf_id;
+    x.nodes[i].view.size = size;
 }
 
 /* ---- what is spoilt, and what must be said ---- */
@@ -269,10 +269,14 @@ SPOIL(other_galera, set(&x.nodes[1], "wsrep_provider_version", "26.4.16"))
 SPOIL(other_cluster, set(&x.nodes[2], "wsrep_cluster_state_uuid", "bbbb"))
 SPOIL(same_node, x.nodes[2].said.instance = x.nodes[1].said.instance)
 SPOIL(two_nodes, set(&x.nodes[0], "wsrep_cluster_size", "2"))
-SPOIL(bootstrapped_twice, views(0, 6, 1, 6, 1))
-SPOIL(bootstrapped_twice_alike, views(0, 5, 2, 5, 2); views(1, 5, 2, 5, 2); views(2, 5, 2, 5, 2))
-SPOIL(half_cut_off, views(0, 6, 1, 6, 1); x.nodes[0].views[1].primary = false)
-SPOIL(membership_changes, views(0, 6, 2, 6, 2); views(1, 5, 3, 6, 2); views(2, 5, 3, 6, 2))
+SPOIL(bootstrapped_twice, view(0, 6, 1))
+SPOIL(bootstrapped_twice_alike, view(0, 5, 2); view(1, 5, 2); view(2, 5, 2))
+SPOIL(bootstrapped_twice_and_a_donor, x.nodes[0].view.steady = false; view(1, 6, 1))
+SPOIL(half_is_behind, view(0, 6, 1); x.nodes[0].view.steady = false)
+SPOIL(looked_at_one_after_the_other, view(0, 6, 1); x.nodes[0].view.from_ns = 1800000000;
+      x.nodes[0].view.to_ns = 2800000000)
+SPOIL(twice_one_and_the_same, set(&x.nodes[0], "wsrep_cluster_size", "1"); view(0, 5, 1); x.node_count = 2;
+      x.nodes[1].said.instance = 7; view(1, 5, 1))
 SPOIL(ignore_sb, provider(1, "ignore_sb = false", "ignore_sb = true"))
 SPOIL(ignore_quorum, provider(1, "ignore_quorum = false", "ignore_quorum = true"))
 SPOIL(commit_order, provider(1, "commit_order = 3", "commit_order = 2"))
@@ -311,6 +315,7 @@ SPOIL(no_key, x.database.tables[1].primary_key = false)
 SPOIL(no_lease, x.database.lease_found = false)
 SPOIL(no_owner, x.database.lease_found = false; x.database.lease_error = 1449;
       strcpy(x.database.lease_error_text, "The user specified as a definer does not exist"))
+SPOIL(tables_silent, x.database.tables_asked = false; x.database.table_count = 0)
 SPOIL(table_gone, strcpy(x.database.tables[3].name, "of_somebody_else"))
 SPOIL(epochs_differ, x.database.row.epoch_table = 43)
 SPOIL(other_ttl, x.database.row.ttl_ms = 6000)
@@ -425,6 +430,9 @@ static const struct {
      "Primary in a component of 3 node(s) (change 5), and unix:/s in another, of 1 (change 6): each may have "
      "a leader",
      "bootstrapped twice"},
+    {CASE(bootstrapped_twice_and_a_donor), FINDING_FAIL, "cluster", "and 10.0.0.2:3306 in another, of 1 ",
+     "bootstrapped twice"},
+    {CASE(twice_one_and_the_same), FINDING_OK, "cluster", "one cluster of 1 node(s)", NULL},
     {CASE(bootstrapped_twice_alike), FINDING_FAIL, "cluster", "than the 2 node(s) of their component",
      "bootstrapped twice"},
     {CASE(ignore_sb), FINDING_FAIL, "setting", "pc.ignore_sb is true", "pc.ignore_sb=false"},
@@ -469,6 +477,7 @@ static const struct {
     {CASE(no_lease), FINDING_FAIL, "lease", "no row for the lease cmon", "galera-lease init"},
     {CASE(no_owner), FINDING_FAIL, "lease",
      "cannot be read: The user specified as a definer does not exist (error 1449)", "init --print-sql"},
+    {CASE(tables_silent), FINDING_SKIP, "schema", "the tables could not be asked for", NULL},
     {CASE(table_gone), FINDING_FAIL, "schema", "the table is not there", "init --print-sql"},
     {CASE(epochs_differ), FINDING_FAIL, "lease", "epoch 42, the epoch table 43", "edited"},
     {CASE(other_ttl), FINDING_WARN, "lease", "the leader's ttl is 6000 ms", "same ttl"},
@@ -552,8 +561,8 @@ static const struct {
             {CASE(no_provider)},
             {CASE(unit_runs_on_leader)},
             {CASE(unit_stopped_on_follower)},
-            {CASE(half_cut_off)},
-            {CASE(membership_changes)}};
+            {CASE(half_is_behind)},
+            {CASE(looked_at_one_after_the_other)}};
 
 static bool found(size_t i)
 {
