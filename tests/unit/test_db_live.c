@@ -600,6 +600,20 @@ static void test_server_grows_old(void **state)
     wait_worker(worker, &result);
     assert_false(result.connected);
     assert_true(result.facts.up_ns <= up_ns);
+    /* Nor does one that was made anew vouch for the time before: the server may be another. */
+    struct worker *other = NULL;
+    struct worker_result of_other;
+    uint64_t again_ns = now_ns();
+    assert_int_equal(worker_submit(worker, 4, WORKER_CONNECT, false, NULL), 0);
+    wait_worker(worker, &result);
+    assert_true(result.connected);
+    again_ns = now_ns() - again_ns;
+    assert_int_equal(worker_new(&config, &other), 0);
+    assert_int_equal(worker_submit(other, 1, WORKER_CONNECT, false, NULL), 0);
+    wait_worker(other, &of_other);
+    assert_true(of_other.connected);
+    assert_true(result.facts.up_ns <= of_other.facts.up_ns + again_ns);
+    worker_free(other);
     worker_free(worker);
 }
 
