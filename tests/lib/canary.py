@@ -8,7 +8,9 @@ import sys
 import time
 
 PAUSE = 0.02
-SPAWN_EVERY = 10
+# More often than the longest stall that is allowed: what holds up every start of a program for longer (a child that gets no CPU, a
+# lock of the kernel's over control groups) cannot fall between two of ours, and is then seen for all but the time between them.
+SPAWN_EVERY = 2
 
 
 def pressure():
