@@ -77,14 +77,14 @@ def test_state_disk_that_takes_nothing_while_leading(group, small_disk, spoil):
     spoil(small_disk.state)
     time.sleep(TTL)
     assert group.leader() is small_disk and len(spans(group)) == 1
-    word = "full" if spoil is fill else "read-only"
-    assert re.search(f"^FAIL  sidecar .*: state_dir is {word}: ", small_disk.cli("check").stdout, re.MULTILINE)
     known = len(small_disk.log_text())
     small_disk.cli("step-down", "--no-wait")
     wait_for("the stop", lambda: "event=stopped" in small_disk.log_text()[known:], 10)
     time.sleep(TTL / 2)  # the lease does not run out by itself meanwhile
     assert len(spans(group)) == 1 and group.leader() is None
     assert "it can be written" in small_disk.log_text()
+    word = "full" if spoil is fill else "read-only"
+    assert re.search(f"^FAIL  sidecar .*: state_dir is {word}: ", small_disk.cli("check").stdout, re.MULTILINE)
     mend(small_disk.state)
     assert group.wait_leader(10) is group.members[1]
 
