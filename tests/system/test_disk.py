@@ -77,6 +77,7 @@ def test_state_disk_that_takes_nothing_while_leading(group, small_disk, spoil):
     spoil(small_disk.state)
     time.sleep(TTL)
     assert group.leader() is small_disk and len(spans(group)) == 1
+    checked = small_disk.cli("check")
     known = len(small_disk.log_text())
     small_disk.cli("step-down", "--no-wait")
     wait_for("the stop", lambda: "event=stopped" in small_disk.log_text()[known:], 10)
@@ -84,7 +85,7 @@ def test_state_disk_that_takes_nothing_while_leading(group, small_disk, spoil):
     assert len(spans(group)) == 1 and group.leader() is None
     assert "it can be written" in small_disk.log_text()
     word = "full" if spoil is fill else "read-only"
-    assert re.search(f"^FAIL  sidecar .*: state_dir is {word}: ", small_disk.cli("check").stdout, re.MULTILINE)
+    assert re.search(f"^FAIL  sidecar .*: state_dir is {word}: ", checked.stdout, re.MULTILINE)
     mend(small_disk.state)
     assert group.wait_leader(10) is group.members[1]
 
