@@ -9,6 +9,6 @@ enum login {
     LOGIN_ODD,   /* it logs in by a plugin of which that cannot be said */
 };
 
-/* @password NULL: by unix_socket. Sends a hash of the password, which is of no use to who reads it in a log.
- */
+/* @password NULL: by unix_socket. Sends the hash that the server keeps: who reads it in a log cannot log in
+ * with it, though guesses can be tried on it. */
 enum login login_compare(struct sync *sync, const char *user, const char *host, const char *password);
